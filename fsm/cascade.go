@@ -1,0 +1,101 @@
+package fsm
+
+// Plan is what a bump or a batch would do, worked out without doing it.
+type Plan struct {
+	Revision uint64   // of the registry that it was computed at
+	Changes  []Change // in order: parents before children, siblings by id
+	Entities []Entity // as they are after each change
+	Items    []int    // of a batch: how many of the changes belong to each request
+}
+
+// planner works out moves on a registry that it does not touch.
+type planner struct {
+	r     *registry
+	plan  Plan
+	moved map[string]string // versions as the requests before left them; for batches
+}
+
+// planBumps plans the requests one after the other, each seeing those before it. One
+// request that is no batch has the item -1.
+func (r *registry) planBumps(requests []Bump, batch bool) (Plan, *Refusal) {
+	p := planner{r: r, plan: Plan{Revision: r.revision}}
+	if batch {
+		p.moved = make(map[string]string)
+	}
+	for i := range requests {
+		before := len(p.plan.Changes)
+		if refusal := p.bump(&requests[i]); refusal != nil {
+			if batch {
+				refusal.Item = i
+			}
+			return Plan{}, refusal
+		}
+		if batch {
+			p.plan.Items = append(p.plan.Items, len(p.plan.Changes)-before)
+		}
+	}
+	return p.plan, nil
+}
+
+func (p *planner) bump(b *Bump) *Refusal {
+	if b.EntityID == "" {
+		if p.r.entities == 0 {
+			return refuse(CodeEntityNotFound, "")
+		}
+		return p.walk("", b.Scope, true)
+	}
+	s := p.r.live(b.EntityID)
+	if s == nil {
+		return refuse(CodeEntityNotFound, b.EntityID)
+	}
+	if actual := p.version(b.EntityID, s); b.ExpectedVersion != "" && b.ExpectedVersion != actual {
+		return refuseVersion(b.EntityID, b.ExpectedVersion, actual)
+	}
+	if !b.Cascade {
+		return p.move(b.EntityID, s, b.Scope)
+	}
+	return p.walk(b.EntityID, b.Scope, false)
+}
+
+// walk moves the entity named start and what is linked below it; with start "" it
+// moves the whole registry. Unless everything moves, an independent entity below
+// start stays, and so does everything below it.
+func (p *planner) walk(start string, scope Scope, everything bool) (refusal *Refusal) {
+	stays := func(id string, s *slot) bool {
+		return !everything && id != start && s.def.UpdateStrategy == Independent
+	}
+	p.r.walk(start, stays, func(id string, s *slot) bool {
+		refusal = p.move(id, s, scope)
+		return refusal == nil
+	})
+	return refusal
+}
+
+// move plans the bump of one entity from its own version.
+func (p *planner) move(id string, s *slot, scope Scope) *Refusal {
+	old := p.version(id, s)
+	version, err := ParseVersion(old)
+	if err == nil {
+		version, err = version.Bump(scope)
+	}
+	if err != nil { // stored versions can be read, so the bump overflowed
+		r := refuse(CodeVersionOverflow, id)
+		r.Actual = old
+		return r
+	}
+	e := *s.def
+	e.CurrentVersion = version.String()
+	p.plan.Changes = append(p.plan.Changes, Change{id, old, e.CurrentVersion, e.DisplayName})
+	p.plan.Entities = append(p.plan.Entities, e)
+	if p.moved != nil {
+		p.moved[id] = e.CurrentVersion
+	}
+	return nil
+}
+
+func (p *planner) version(id string, s *slot) string {
+	if v, ok := p.moved[id]; ok {
+		return v
+	}
+	return s.version
+}

@@ -1,0 +1,149 @@
+package fsm
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+)
+
+// Entry is what one record of the replicated log holds.
+type Entry struct {
+	Stamp    int64 // the leader's clock, in Unix milliseconds
+	Commands []Command
+}
+
+// The layout of an encoded entry: format byte, flags byte, CRC-32C of the rest,
+// body. The body is the stamp, the number of commands, and each command behind its
+// length. With flagDeflate the body is its own length and then its DEFLATE stream.
+const (
+	entryFormat = 1
+	flagDeflate = 1
+	headerSize  = 6
+
+	compressAbove = 256 << 10 // bytes of a body from which on it is compressed
+	maxBody       = 256 << 20 // bytes of a body, against a forged length
+)
+
+// Faults of an encoded entry that must stop the node: to go on would be to differ
+// from the other nodes.
+var (
+	ErrChecksum    = errors.New("entry checksum does not match: the log is damaged")
+	ErrNewerFormat = errors.New("entry needs a newer tesd")
+	ErrBadEntry    = errors.New("entry is not well-formed")
+)
+
+// EncodeEntry encodes an entry for the log.
+func EncodeEntry(entry Entry) ([]byte, error) {
+	e := encoder{buf: make([]byte, headerSize, 512)}
+	e.uint(uint64(max(entry.Stamp, 0)))
+	e.uint(uint64(len(entry.Commands)))
+	var scratch []byte
+	for i := range entry.Commands {
+		scratch = EncodeCommand(scratch[:0], entry.Commands[i])
+		e.bytes(scratch)
+	}
+	if len(e.buf) > maxBody {
+		return nil, fmt.Errorf("entry of %d bytes, the limit is %d", len(e.buf), maxBody)
+	}
+	buf := e.buf
+	buf[0], buf[1] = entryFormat, 0
+	if len(buf) > compressAbove {
+		packed := make([]byte, headerSize, len(buf)/4)
+		packed = binary.AppendUvarint(packed, uint64(len(buf)-headerSize))
+		packed = append(packed, deflate(nil, buf[headerSize:])...)
+		buf = packed
+		buf[0], buf[1] = entryFormat, flagDeflate
+	}
+	binary.LittleEndian.PutUint32(buf[2:], checksum(buf[headerSize:]))
+	return buf, nil
+}
+
+// DecodeEntry reads what [EncodeEntry] wrote. It returns [ErrChecksum],
+// [ErrNewerFormat] or [ErrBadEntry], on which a node stops. A command whose frame is
+// whole but whose body does not decode is no error: it stands in the entry as a
+// command that the machine refuses, the same on every node.
+func DecodeEntry(b []byte) (Entry, error) {
+	if len(b) == 0 {
+		return Entry{}, fmt.Errorf("%w: it is empty", ErrBadEntry)
+	}
+	if b[0] > entryFormat {
+		return Entry{}, fmt.Errorf("entry format %d: %w", b[0], ErrNewerFormat)
+	}
+	if len(b) < headerSize || b[0] != entryFormat {
+		return Entry{}, fmt.Errorf("%w: no header", ErrBadEntry)
+	}
+	body := b[headerSize:]
+	if checksum(body) != binary.LittleEndian.Uint32(b[2:]) {
+		return Entry{}, ErrChecksum
+	}
+	switch b[1] {
+	case 0:
+	case flagDeflate:
+		d := decoder{buf: body}
+		size := d.uint()
+		raw, err := inflate(d.buf, size)
+		if d.err != nil || err != nil {
+			return Entry{}, fmt.Errorf("%w: compressed body", ErrBadEntry)
+		}
+		body = raw
+	default:
+		return Entry{}, fmt.Errorf("entry flags %#x: %w", b[1], ErrNewerFormat)
+	}
+	return decodeBody(body)
+}
+
+func decodeBody(body []byte) (Entry, error) {
+	d := decoder{buf: body}
+	entry := Entry{Stamp: int64(d.uint() & (1<<63 - 1))}
+	entry.Commands = make([]Command, 0, d.count())
+	for range cap(entry.Commands) {
+		frame := d.bytes()
+		if d.err != nil {
+			break
+		}
+		c, err := DecodeCommand(frame)
+		if errors.Is(err, ErrNewerFormat) {
+			return Entry{}, err
+		} else if err != nil {
+			c = Command{Op: malformed{}}
+		}
+		entry.Commands = append(entry.Commands, c)
+	}
+	if d.finish() != nil {
+		return Entry{}, fmt.Errorf("%w: body", ErrBadEntry)
+	}
+	return entry, nil
+}
+
+func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+
+// deflate compresses src. The level trades little size for half the time.
+func deflate(w *flate.Writer, src []byte) []byte {
+	var out bytes.Buffer
+	if w == nil {
+		w, _ = flate.NewWriter(&out, flate.BestSpeed) // fails on an unknown level only
+	} else {
+		w.Reset(&out)
+	}
+	w.Write(src) // a bytes.Buffer does not fail
+	w.Close()
+	return out.Bytes()
+}
+
+// inflate returns the size bytes that src holds compressed, and an error if it
+// holds fewer or more.
+func inflate(src []byte, size uint64) ([]byte, error) {
+	if size > maxBody {
+		return nil, errMalformed
+	}
+	var out bytes.Buffer
+	r := flate.NewReader(bytes.NewReader(src))
+	if n, err := io.Copy(&out, io.LimitReader(r, int64(size)+1)); err != nil || uint64(n) != size {
+		return nil, errMalformed
+	}
+	return out.Bytes(), nil
+}

@@ -1,0 +1,145 @@
+package fsm
+
+import (
+	"compress/flate"
+	"fmt"
+	"iter"
+	"sort"
+)
+
+// A block is full, and sealed, at this many transactions or bytes before
+// compression: large enough to compress well, small enough to open for one read.
+const (
+	blockTransactions = 256
+	blockBytes        = 128 << 10
+)
+
+// block holds consecutive transactions as records, without what follows from their
+// place: revisions count up from first, and the hashes are worked out anew when the
+// block is opened, from the hash before its first transaction.
+type block struct {
+	first    uint64 // revision of its first transaction
+	count    int
+	previous Hash   // hash of the transaction before the first
+	size     int    // of the records, in bytes
+	data     []byte // the records; compressed once the block is sealed
+}
+
+// history is a registry's transactions, oldest first: sealed blocks and an open one
+// at the end. It is append-only, so copies share its memory: the writer only ever
+// writes beyond what an older copy can see.
+type history struct {
+	sealed []block
+	tail   block
+}
+
+// append adds the transaction, which follows the last one. w is the writer's
+// compressor.
+func (h *history) append(w *flate.Writer, t *Transaction) {
+	if h.tail.count >= blockTransactions || h.tail.size >= blockBytes {
+		h.tail.data = deflate(w, h.tail.data)
+		h.sealed = append(h.sealed, h.tail)
+		h.tail = block{}
+	}
+	if h.tail.count == 0 {
+		h.tail.first, h.tail.previous = t.Revision, t.PreviousHash
+	}
+	e := encoder{h.tail.data}
+	t.encode(&e)
+	h.tail.data, h.tail.size = e.buf, len(e.buf)
+	h.tail.count++
+}
+
+// drop frees the blocks that hold nothing at or above the oldest revision to keep.
+func (h *history) drop(oldest uint64) {
+	for len(h.sealed) > 0 && h.sealed[0].first+uint64(h.sealed[0].count) <= oldest {
+		h.sealed = h.sealed[1:]
+	}
+}
+
+// find returns the number of the block that holds a revision; that of the tail is
+// len(h.sealed).
+func (h *history) find(revision uint64) int {
+	return sort.Search(len(h.sealed), func(i int) bool { return h.sealed[i].first+uint64(h.sealed[i].count) > revision })
+}
+
+// chain names what a registry's transactions have in common.
+type chain struct{ clusterID, registryID string }
+
+// read iterates over the transactions of block i, working out what follows from
+// their place.
+func (h *history) read(i int, c chain) iter.Seq2[Transaction, error] {
+	return func(yield func(Transaction, error) bool) {
+		b, data := &h.tail, h.tail.data
+		if i < len(h.sealed) {
+			var err error
+			b = &h.sealed[i]
+			if data, err = inflate(b.data, uint64(b.size)); err != nil {
+				yield(Transaction{}, fmt.Errorf("opening the history block of revision %d: %w", b.first, err))
+				return
+			}
+		}
+		d := decoder{buf: data}
+		previous := b.previous
+		var scratch []byte
+		for revision := b.first; revision < b.first+uint64(b.count); revision++ {
+			t := decodeTransaction(&d)
+			if d.err != nil {
+				yield(Transaction{}, fmt.Errorf("reading revision %d of the history: %w", revision, d.err))
+				return
+			}
+			t.ClusterID, t.RegistryID, t.Revision, t.PreviousHash = c.clusterID, c.registryID, revision, previous
+			scratch = t.seal(scratch)
+			previous = t.Hash
+			if !yield(t, nil) {
+				return
+			}
+		}
+		if d.finish() != nil {
+			yield(Transaction{}, fmt.Errorf("the history block of revision %d holds more than it counts", b.first))
+		}
+	}
+}
+
+// from iterates over the transactions from revision on.
+func (h *history) from(revision uint64, c chain) iter.Seq2[Transaction, error] {
+	return func(yield func(Transaction, error) bool) {
+		for i := h.find(revision); i <= len(h.sealed); i++ {
+			for t, err := range h.read(i, c) {
+				if (err != nil || t.Revision >= revision) && !yield(t, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// pick iterates over the transactions of the given revisions, which are kept and in
+// order. It opens each block that holds one of them once.
+func (h *history) pick(revisions iter.Seq[uint64], c chain) iter.Seq2[Transaction, error] {
+	return func(yield func(Transaction, error) bool) {
+		next, stop := iter.Pull(revisions)
+		defer stop()
+		for want, ok := next(); ok; {
+			last := want
+			for t, err := range h.read(h.find(want), c) {
+				if err != nil {
+					yield(t, err)
+					return
+				}
+				if last = t.Revision; last != want {
+					continue
+				}
+				if !yield(t, nil) {
+					return
+				}
+				if want, ok = next(); !ok {
+					return
+				}
+			}
+			if want <= last {
+				return // the revision is not there: it must not be asked for
+			}
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package fsm
+
+import "crypto/sha256"
+
+const (
+	// KeyTTL is how long, in milliseconds of the age clock, an idempotency key is
+	// remembered at least: 24 hours.
+	KeyTTL = 24 * 60 * 60 * 1000
+
+	// MaxKeys is how many idempotency keys the table holds. While all of them are
+	// younger than KeyTTL, commands with new keys are refused.
+	MaxKeys = 10_000_000
+
+	// expirePerEntry bounds the keys that one log entry may forget, so that a burst
+	// of keys that grow old together does not stall the node.
+	expirePerEntry = 1024
+
+	keysPerRun = 4096
+)
+
+// keyName identifies an idempotency key: the first half of its SHA-256.
+type keyName [16]byte
+
+func nameOfKey(key string) (n keyName) {
+	h := sha256.Sum256([]byte(key))
+	copy(n[:], h[:])
+	return n
+}
+
+// keyEntry is what a key remembers: which request it was used for and how that
+// ended. An answer is never kept: it is built again from the history.
+type keyEntry struct {
+	name     keyName
+	request  [16]byte // the command's requestHash
+	born     int64    // on the age clock
+	registry uint32   // ordinal of the registry; noRegistry for one that does not exist
+	noChange bool     // it succeeded without a transaction
+	revision uint64   // of the transaction, or of the registry when it succeeded without
+	refusal  *Refusal // nil if it succeeded
+}
+
+const noRegistry = ^uint32(0)
+
+// hash is the entry's part of the state hash.
+func (k *keyEntry) hash() Hash {
+	d := newDigest("key")
+	d.bytes(k.name[:])
+	d.bytes(k.request[:])
+	d.uint(uint64(k.born))
+	d.uint(uint64(k.registry))
+	d.uint(k.revision)
+	e := encoder{}
+	e.bool(k.noChange)
+	if k.refusal != nil {
+		k.refusal.encode(&e)
+	}
+	d.bytes(e.buf)
+	return d.sum()
+}
+
+// keyLog is the table's content in the order of arrival, which is the order of age.
+// Like the history it is append-only at the end and dropped from at the front, so
+// copies share its memory. Entries are numbered from 0 for the life of the cluster.
+type keyLog struct {
+	full [][]keyEntry // runs of keysPerRun entries
+	tail []keyEntry
+	head uint64 // number of the oldest entry that counts
+	base uint64 // number of the first entry that full or tail holds
+}
+
+func (l *keyLog) end() uint64 { return l.base + uint64(len(l.full)*keysPerRun+len(l.tail)) }
+
+func (l *keyLog) len() uint64 { return l.end() - l.head }
+
+func (l *keyLog) at(n uint64) *keyEntry {
+	i := int(n - l.base)
+	if run := i / keysPerRun; run < len(l.full) {
+		return &l.full[run][i%keysPerRun]
+	}
+	return &l.tail[i-len(l.full)*keysPerRun]
+}
+
+func (l *keyLog) append(k keyEntry) {
+	if len(l.tail) == keysPerRun {
+		l.full = append(l.full, l.tail)
+		l.tail = nil
+	}
+	l.tail = append(l.tail, k)
+}
+
+// pop forgets the oldest entry.
+func (l *keyLog) pop() {
+	l.head++
+	for l.head-l.base >= keysPerRun && len(l.full) > 0 {
+		l.full = l.full[1:]
+		l.base += keysPerRun
+	}
+}
+
+// findKey returns the entry of a key, or nil.
+func (m *Machine) findKey(name keyName) *keyEntry {
+	if n, ok := m.keyIndex[name]; ok {
+		return m.keys.at(n)
+	}
+	return nil
+}
+
+// keepKey remembers the answer to a command with an idempotency key.
+func (m *Machine) keepKey(name keyName, request [16]byte, registryID string, result *Result) {
+	k := keyEntry{name: name, request: request, born: m.age, registry: noRegistry,
+		revision: result.Revision, refusal: result.Refusal, noChange: result.Refusal == nil && result.Transaction == nil}
+	if r, ok := m.registries.Get(registryID); ok {
+		k.registry = r.ordinal
+		if result.Transaction != nil {
+			r = m.writable(r)
+			if r.keys.living == 0 {
+				r.keys.floor = k.revision - 1
+			}
+			r.keys.living++
+			m.rehash(r)
+		}
+	}
+	m.keyIndex[name] = m.keys.end()
+	m.keys.append(k)
+	m.sum.add(k.hash())
+}
+
+// expireKey forgets the oldest key if it is older than KeyTTL, and reports whether
+// it did.
+func (m *Machine) expireKey() bool {
+	if m.keys.len() == 0 {
+		return false
+	}
+	k := m.keys.at(m.keys.head)
+	if m.age-k.born < KeyTTL {
+		return false
+	}
+	if k.refusal == nil && !k.noChange {
+		r, _ := m.registries.Get(m.names[k.registry])
+		r = m.writable(r)
+		r.keys.living--
+		r.keys.floor = k.revision
+		m.rehash(r)
+	}
+	m.sum.sub(k.hash())
+	delete(m.keyIndex, k.name)
+	m.keys.pop()
+	return true
+}
+
+// replay builds the answer to an earlier command with the same key again.
+func (m *Machine) replay(k *keyEntry) Result {
+	result := Result{Revision: k.revision, Replayed: true}
+	if k.refusal != nil {
+		result.Refusal, result.Revision = k.refusal, 0
+		return result
+	}
+	if k.noChange {
+		return result
+	}
+	r, _ := m.registries.Get(m.names[k.registry])
+	t, err := r.transaction(m.cluster.ClusterID, k.revision)
+	if err != nil { // keys hold back what they refer to, so the memory is damaged
+		panic("fsm: replaying an idempotent answer: " + err.Error())
+	}
+	result.Transaction = &t
+	if t.Kind == KindBump || t.Kind == KindBatch || t.Kind == KindPut {
+		result.Entities = r.entitiesAfter(t.Changes)
+	}
+	return result
+}
+
+// entitiesAfter returns the entities with the versions that the changes gave them. Of
+// an entity deleted since, only what the change itself says is left.
+func (r *registry) entitiesAfter(changes []Change) []Entity {
+	entities := make([]Entity, len(changes))
+	for i, c := range changes {
+		entities[i] = Entity{ID: c.EntityID, DisplayName: c.DisplayName}
+		if s := r.live(c.EntityID); s != nil {
+			entities[i] = *s.def
+		}
+		entities[i].CurrentVersion = c.NewVersion
+	}
+	return entities
+}

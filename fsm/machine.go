@@ -1,0 +1,229 @@
+package fsm
+
+import (
+	"compress/flate"
+	"fmt"
+
+	"github.com/tidwall/btree"
+)
+
+// maxAdvance bounds, in milliseconds, how far one entry moves the age clock: ten
+// minutes.
+const maxAdvance = 10 * 60 * 1000
+
+// state is everything that is replicated. A published one is immutable.
+type state struct {
+	index      uint64 // of the last log entry applied; not part of the state hash
+	cluster    Genesis
+	stamp      int64 // the last entry's, clamped to never go back
+	age        int64 // the age clock, in milliseconds
+	malformed  uint64
+	registries *btree.Map[string, *registry]
+	names      []string // registry ids by ordinal
+	keys       keyLog
+	sum        sum256 // of all registries, slots and keys
+}
+
+// Machine is the writer's side of the state machine. It is for one goroutine;
+// others read the views that it gives out.
+type Machine struct {
+	state
+	keyIndex map[keyName]uint64 // number of each key's entry in the log of keys
+	epoch    uint64             // grows with each view, so that registries are copied before a write
+	scratch  []byte
+	deflater *flate.Writer
+}
+
+// Result is the answer to one command: a transaction, a success that changed
+// nothing, or a refusal.
+type Result struct {
+	Registry    string
+	Revision    uint64       // of the transaction; without one, of the registry at the time
+	Transaction *Transaction // nil if nothing was committed
+	Entities    []Entity     // as they are after each of the transaction's changes; bump, batch and put only
+	Refusal     *Refusal     // nil if the command succeeded
+	Replayed    bool         // the answer is that to an earlier command with the same key
+}
+
+// New returns the machine of a cluster that has not been founded yet.
+func New() *Machine {
+	w, _ := flate.NewWriter(nil, flate.BestSpeed) // fails on an unknown level only
+	return &Machine{
+		state:    state{registries: btree.NewMap[string, *registry](0)},
+		keyIndex: make(map[keyName]uint64),
+		epoch:    1,
+		deflater: w,
+	}
+}
+
+// View returns the state as it is now, in O(1). It stays as it is while the machine
+// moves on, and may be read by any number of goroutines.
+func (m *Machine) View() View {
+	m.epoch++
+	s := m.state
+	s.registries = m.registries.Copy()
+	return View{&s}
+}
+
+// Apply carries out the commands of one log entry, in order, and returns the answer
+// to each. index is the entry's place in the log and grows from call to call.
+func (m *Machine) Apply(index uint64, entry Entry) []Result {
+	if index <= m.index {
+		panic(fmt.Sprintf("fsm: entry %d applied after %d", index, m.index))
+	}
+	m.advance(entry.Stamp)
+	results := make([]Result, len(entry.Commands))
+	for i := range entry.Commands {
+		results[i] = m.apply(&entry.Commands[i])
+	}
+	m.index = index
+	return results
+}
+
+// advance moves both clocks to an entry's stamp and forgets keys that grew old.
+func (m *Machine) advance(stamp int64) {
+	if stamp > m.stamp {
+		if m.stamp > 0 { // the first stamp starts the age clock
+			m.age += min(stamp-m.stamp, maxAdvance)
+		}
+		m.stamp = stamp
+	}
+	for range expirePerEntry {
+		if !m.expireKey() {
+			return
+		}
+	}
+}
+
+func (m *Machine) apply(c *Command) Result {
+	switch op := c.Op.(type) {
+	case malformed:
+		m.malformed++
+		return Result{Refusal: &Refusal{Code: CodeInvalidRequest, Item: -1}}
+	case Lead:
+		return Result{}
+	case Genesis:
+		m.found(op)
+		return Result{}
+	}
+	result := m.answer(c)
+	result.Registry = c.Registry
+	return result
+}
+
+// found founds the cluster, once. The default registry exists from then on.
+func (m *Machine) found(g Genesis) {
+	if m.cluster.ClusterID != "" {
+		return
+	}
+	m.cluster = g
+	m.insert(newRegistry(g.RegistryID, 0))
+}
+
+func (m *Machine) answer(c *Command) Result {
+	if m.cluster.ClusterID == "" {
+		return refused(c, refuse(CodeNotReady, ""))
+	}
+	if problems := c.Check(); problems != nil {
+		return refused(c, &Refusal{Code: CodeInvalidRequest, Item: -1, Problems: problems})
+	}
+	request := c.Op.appendRequest(nil)
+	if c.Key == "" {
+		return m.execute(c, request)
+	}
+	name, hash := nameOfKey(c.Key), c.requestHash(request)
+	if k := m.findKey(name); k != nil {
+		if k.request != hash {
+			return refused(c, refuse(CodeKeyReused, ""))
+		}
+		return m.replay(k)
+	}
+	if m.keys.len() >= MaxKeys {
+		return refused(c, refuse(CodeTooMany, ""))
+	}
+	result := m.execute(c, request)
+	if result.Refusal == nil || result.Refusal.Code.kept() {
+		m.keepKey(name, hash, c.Registry, &result)
+	}
+	return result
+}
+
+// refused completes a refusal with what it is about.
+func refused(c *Command, refusal *Refusal) Result {
+	refusal.Registry = c.Registry
+	if refusal.EntityID == "" {
+		refusal.EntityID = c.EntityID()
+	}
+	return Result{Refusal: refusal}
+}
+
+// execute carries out a command that is in shape and new.
+func (m *Machine) execute(c *Command, request []byte) Result {
+	r, refusal := m.lookup(c)
+	if refusal != nil {
+		return refused(c, refusal)
+	}
+	switch op := c.Op.(type) {
+	case Bump:
+		plan, refusal := r.planBumps([]Bump{op}, false)
+		return m.commitPlan(c, request, r, plan, refusal)
+	case Batch:
+		plan, refusal := r.planBumps(op.Requests, true)
+		return m.commitPlan(c, request, r, plan, refusal)
+	case Put:
+		return m.put(c, request, r, op)
+	case Delete:
+		return m.delete(c, request, r, op)
+	case Migrate:
+		return m.migrate(c, request, r, op)
+	}
+	panic(fmt.Sprintf("fsm: no execution for %T", c.Op))
+}
+
+// lookup finds the command's registry and holds it against If-Match. For a put or a
+// migrate, one that does not exist yet is given as a new and empty one, which comes
+// into being when a transaction is committed to it.
+func (s *state) lookup(c *Command) (*registry, *Refusal) {
+	r, ok := s.registries.Get(c.Registry)
+	if !ok {
+		if kind := c.Kind(); kind != KindPut && kind != KindMigrate {
+			return nil, refuse(CodeRegistryNotFound, "")
+		}
+		if s.registries.Len() >= MaxRegistries {
+			refusal := refuse(CodeTooLarge, "")
+			refusal.Expected = fmt.Sprintf("%d registries", MaxRegistries)
+			return nil, refusal
+		}
+		r = newRegistry(c.Registry, uint32(len(s.names)))
+	}
+	if c.IfMatch != nil && *c.IfMatch != r.revision {
+		return nil, refuseRevision(*c.IfMatch, r.revision)
+	}
+	return r, nil
+}
+
+// insert makes a registry part of the state.
+func (m *Machine) insert(r *registry) {
+	m.names = append(m.names, r.id)
+	m.registries.Set(r.id, r)
+	m.sum.add(r.sum)
+}
+
+// writable returns the registry for writing: a copy, unless it is one already.
+func (m *Machine) writable(r *registry) *registry {
+	if int(r.ordinal) == len(m.names) {
+		m.insert(r)
+	}
+	if r.epoch != m.epoch {
+		r = r.clone(m.epoch)
+		m.registries.Set(r.id, r)
+	}
+	return r
+}
+
+// rehash brings the state hash up to date with the registry's own fields.
+func (m *Machine) rehash(r *registry) {
+	was := r.sum
+	r.sum = r.hash()
+	m.sum.replace(was, r.sum)
+}

@@ -1,0 +1,127 @@
+package fsm
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// Code names why the machine refused a command. The words are those of the API.
+type Code string
+
+// The codes of refusals.
+const (
+	CodeInvalidRequest   Code = "INVALID_REQUEST"        // the command's shape is wrong
+	CodeRegistryNotFound Code = "REGISTRY_NOT_FOUND"     // no registry of that id
+	CodeEntityNotFound   Code = "ENTITY_NOT_FOUND"       // no entity of that id, or none at all
+	CodeVersionConflict  Code = "VERSION_CONFLICT"       // the version is not the expected one
+	CodeEntityExists     Code = "ENTITY_EXISTS"          // a create-only put of what exists
+	CodeHasChildren      Code = "HAS_CHILDREN"           // a delete of a parent
+	CodeRevisionMismatch Code = "REVISION_MISMATCH"      // the registry is not at the expected revision
+	CodeKeyReused        Code = "IDEMPOTENCY_KEY_REUSED" // the key was used for another request
+	CodeRegistryInvalid  Code = "REGISTRY_INVALID"       // the content breaks the rules; see the findings
+	CodeVersionOverflow  Code = "VERSION_OVERFLOW"       // a bump would exceed 2^63-1
+	CodeTooLarge         Code = "PAYLOAD_TOO_LARGE"      // a limit of the registry or cluster is reached
+	CodeTooMany          Code = "TOO_MANY_REQUESTS"      // the idempotency table is full of young keys
+	CodeNotReady         Code = "NOT_READY"              // the cluster is not founded yet
+)
+
+// kept reports whether a refusal is an answer that an idempotency key remembers:
+// those that a repeat could otherwise turn into another answer.
+func (c Code) kept() bool {
+	switch c {
+	case CodeRegistryNotFound, CodeEntityNotFound, CodeVersionConflict, CodeEntityExists, CodeHasChildren,
+		CodeRevisionMismatch, CodeRegistryInvalid, CodeVersionOverflow:
+		return true
+	}
+	return false
+}
+
+// Refusal says why a command was not carried out. It changed nothing but the
+// idempotency table, and is the same on every node. It implements error.
+type Refusal struct {
+	Code     Code
+	Registry string
+	EntityID string
+	Item     int    // index of the refused request of a batch; -1 otherwise
+	Expected string // what a precondition asked for: a version, a revision
+	Actual   string // what it found
+	Findings []Finding
+	Problems []Problem // of CodeInvalidRequest
+}
+
+// Error returns the refusal in words.
+func (r *Refusal) Error() string {
+	switch r.Code {
+	case CodeInvalidRequest:
+		if len(r.Problems) == 0 {
+			return "the command could not be read"
+		}
+		return r.Problems[0].Path + ": " + r.Problems[0].Message
+	case CodeRegistryNotFound:
+		return fmt.Sprintf("registry %q does not exist", r.Registry)
+	case CodeEntityNotFound:
+		if r.EntityID == "" {
+			return fmt.Sprintf("registry %q has no entities", r.Registry)
+		}
+		return fmt.Sprintf("entity %q does not exist in registry %q", r.EntityID, r.Registry)
+	case CodeVersionConflict:
+		return fmt.Sprintf("version of %q is %q, not %q", r.EntityID, r.Actual, r.Expected)
+	case CodeEntityExists:
+		return fmt.Sprintf("entity %q exists already, at version %q", r.EntityID, r.Actual)
+	case CodeHasChildren:
+		return fmt.Sprintf("entity %q is the parent of others, %q among them", r.EntityID, r.Actual)
+	case CodeRevisionMismatch:
+		return fmt.Sprintf("registry %q is at revision %s, not %s", r.Registry, r.Actual, r.Expected)
+	case CodeKeyReused:
+		return "the idempotency key was used before for a different request"
+	case CodeRegistryInvalid:
+		return fmt.Sprintf("the registry would be invalid: %s", r.Findings[0].Message)
+	case CodeVersionOverflow:
+		return fmt.Sprintf("version %q of %q cannot be raised: %v", r.Actual, r.EntityID, ErrOverflow)
+	case CodeTooLarge:
+		return fmt.Sprintf("the limit of %s is reached", r.Expected)
+	case CodeTooMany:
+		return "the table of idempotency keys is full; keys leave it after 24 hours"
+	case CodeNotReady:
+		return "the cluster has not been founded yet"
+	}
+	return string(r.Code)
+}
+
+func refuse(code Code, entityID string) *Refusal {
+	return &Refusal{Code: code, EntityID: entityID, Item: -1}
+}
+
+func refuseVersion(id, expected, actual string) *Refusal {
+	return &Refusal{Code: CodeVersionConflict, EntityID: id, Item: -1, Expected: expected, Actual: actual}
+}
+
+func refuseRevision(expected, actual uint64) *Refusal {
+	return &Refusal{Code: CodeRevisionMismatch, Item: -1,
+		Expected: strconv.FormatUint(expected, 10), Actual: strconv.FormatUint(actual, 10)}
+}
+
+// encode writes what an idempotency key must remember of a refusal.
+func (r *Refusal) encode(e *encoder) {
+	e.string(string(r.Code))
+	e.string(r.Registry)
+	e.string(r.EntityID)
+	e.uint(uint64(r.Item + 1))
+	e.string(r.Expected)
+	e.string(r.Actual)
+	e.uint(uint64(len(r.Findings)))
+	for _, f := range r.Findings {
+		e.string(f.Code)
+		e.string(f.EntityID)
+		e.string(f.Message)
+	}
+}
+
+func decodeRefusal(d *decoder) *Refusal {
+	r := &Refusal{Code: Code(d.string()), Registry: d.string(), EntityID: d.string(), Item: int(d.uint()) - 1,
+		Expected: d.string(), Actual: d.string()}
+	for range d.count() {
+		r.Findings = append(r.Findings, Finding{Code: d.string(), EntityID: d.string(), Message: d.string()})
+	}
+	return r
+}

@@ -1,0 +1,193 @@
+package fsm
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tidwall/btree"
+)
+
+// registry is the state of one registry. A published one is immutable: the writer
+// works on a copy that shares the trees' nodes and the history's blocks.
+type registry struct {
+	id       string
+	ordinal  uint32 // its place in the order of creation, for references to it
+	epoch    uint64 // the writer may change it in place while this is the machine's
+	revision uint64
+	head     Hash   // of the last transaction
+	stamp    int64  // of the last transaction, Unix milliseconds
+	oldest   uint64 // the oldest revision that the history keeps
+	entities int
+
+	slots    *btree.Map[string, *slot]    // by entity id
+	children *btree.Map[string, struct{}] // by childKey
+	history  history
+	keys     heldKeys
+	sum      Hash // the registry's own part of the state hash, without the slots
+}
+
+// heldKeys counts the living idempotency keys that refer to a registry's
+// transactions: the history must keep what they refer to.
+type heldKeys struct {
+	living uint64
+	floor  uint64 // all living keys refer to revisions above this
+}
+
+// slot is what a registry knows under an entity id. It is immutable. A deleted
+// entity leaves its slot behind: the last version, and the index of its history.
+type slot struct {
+	def     *Entity // without CurrentVersion; nil if deleted
+	digest  Hash    // of def
+	version string
+	revs    revList
+	sum     Hash // the slot's part of the state hash
+}
+
+func (s *slot) entity() Entity {
+	e := *s.def
+	e.CurrentVersion = s.version
+	return e
+}
+
+func newSlot(registryID string, e *Entity, revs revList) *slot {
+	def := *e
+	def.CurrentVersion = ""
+	d := newDigest("entity")
+	d.bytes(def.appendJSON(nil, false))
+	s := &slot{def: &def, digest: d.sum(), version: e.CurrentVersion, revs: revs}
+	s.sum = s.hash(registryID, def.ID)
+	return s
+}
+
+// withVersion returns the slot moved to another version.
+func (s *slot) withVersion(registryID, version string) *slot {
+	next := *s
+	next.version = version
+	next.sum = next.hash(registryID, s.def.ID)
+	return &next
+}
+
+// deleted returns the slot without its entity.
+func (s *slot) deleted(registryID, id string) *slot {
+	next := &slot{version: s.version, revs: s.revs}
+	next.sum = next.hash(registryID, id)
+	return next
+}
+
+func (s *slot) hash(registryID, id string) Hash {
+	d := newDigest("slot")
+	d.string(registryID)
+	d.string(id)
+	d.bytes(s.digest[:]) // zero for a deleted entity
+	d.string(s.version)
+	return d.sum()
+}
+
+func newRegistry(id string, ordinal uint32) *registry {
+	r := &registry{
+		id: id, ordinal: ordinal, oldest: 1,
+		slots:    btree.NewMap[string, *slot](0),
+		children: btree.NewMap[string, struct{}](0),
+	}
+	r.sum = r.hash()
+	return r
+}
+
+// clone returns a copy for the writer, in O(1).
+func (r *registry) clone(epoch uint64) *registry {
+	c := *r
+	c.epoch = epoch
+	c.slots = r.slots.Copy()
+	c.children = r.children.Copy()
+	return &c
+}
+
+func (r *registry) hash() Hash {
+	d := newDigest("registry")
+	d.string(r.id)
+	d.uint(uint64(r.ordinal))
+	d.uint(r.revision)
+	d.bytes(r.head[:])
+	d.uint(uint64(r.stamp))
+	d.uint(r.oldest)
+	d.uint(r.keys.living)
+	d.uint(r.keys.floor)
+	return d.sum()
+}
+
+// live returns the slot of an entity that exists, or nil.
+func (r *registry) live(id string) *slot {
+	if s, ok := r.slots.Get(id); ok && s.def != nil {
+		return s
+	}
+	return nil
+}
+
+// set puts a slot in place and keeps the index of children. It returns the hash of
+// the slot that stood there before.
+func (r *registry) set(id string, s *slot) (was Hash) {
+	old, ok := r.slots.Set(id, s)
+	if !ok {
+		old = &slot{}
+	}
+	if old.def != s.def {
+		if old.def != nil {
+			r.children.Delete(childKey(old.def.ParentVersionID, id))
+			r.entities--
+		}
+		if s.def != nil {
+			r.children.Set(childKey(s.def.ParentVersionID, id), struct{}{})
+			r.entities++
+		}
+	}
+	return old.sum
+}
+
+// childKey orders the index of children by parent and then by id. No id contains the
+// separator, and it sorts below every character of an id. Roots have the parent "".
+func childKey(parent, id string) string { return parent + "\x00" + id }
+
+// firstChild returns the smallest id below parent; ok is false if there is none.
+func (r *registry) firstChild(parent string) (id string, ok bool) {
+	r.eachChild(parent, func(child string) bool {
+		id, ok = child, true
+		return false
+	})
+	return id, ok
+}
+
+// eachChild calls yield with the ids below parent, in order, until it returns false.
+func (r *registry) eachChild(parent string, yield func(id string) bool) {
+	prefix := childKey(parent, "")
+	r.children.Ascend(prefix, func(key string, _ struct{}) bool {
+		id, found := strings.CutPrefix(key, prefix)
+		return found && yield(id)
+	})
+}
+
+// walk visits the entity named start and everything below it, depth-first, parents
+// before children, siblings by id; with start "" it visits the whole registry. What
+// skip says is passed over together with everything below it. It keeps its own
+// stack: chains may be as deep as the registry is large. visit ends the walk by
+// returning false.
+func (r *registry) walk(start string, skip, visit func(id string, s *slot) bool) {
+	for stack := []string{start}; len(stack) > 0; {
+		id := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if id != "" {
+			s := r.live(id)
+			if skip != nil && skip(id, s) {
+				continue
+			}
+			if !visit(id, s) {
+				return
+			}
+		}
+		top := len(stack)
+		r.eachChild(id, func(child string) bool {
+			stack = append(stack, child)
+			return true
+		})
+		slices.Reverse(stack[top:])
+	}
+}

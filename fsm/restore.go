@@ -1,0 +1,256 @@
+package fsm
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// ErrBadSnapshot says that a snapshot is damaged or not one of this format. The
+// message names what is wrong and where.
+var ErrBadSnapshot = errors.New("snapshot is not usable")
+
+// Restore makes a machine from a snapshot. Everything is checked: each section's
+// checksum, the structure, the hash chain of each history, and in the end the state
+// hash. Any fault is [ErrBadSnapshot].
+func Restore(r io.Reader) (*Machine, error) {
+	s := snapshotReader{r: bufio.NewReaderSize(r, 1<<20), m: New()}
+	if err := s.read(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadSnapshot, err)
+	}
+	return s.m, nil
+}
+
+// snapshotReader builds a machine section by section.
+type snapshotReader struct {
+	r       *bufio.Reader
+	buf     bytes.Buffer
+	m       *Machine
+	current *registry // the one that slots and blocks belong to
+	next    uint64    // revision that the next block of its history must start with
+	last    Hash      // and the hash of the transaction before
+}
+
+func (s *snapshotReader) read() error {
+	magic := make([]byte, len(snapshotMagic))
+	if _, err := io.ReadFull(s.r, magic); err != nil || string(magic) != snapshotMagic {
+		return fmt.Errorf("it does not start with %q", snapshotMagic)
+	}
+	for n := 0; ; n++ {
+		kind, payload, err := s.section()
+		if err == nil && (n == 0) != (kind == sectionHead) {
+			err = errors.New("the head is not the first section")
+		}
+		d := decoder{buf: payload}
+		if err == nil {
+			err = s.take(kind, &d)
+		}
+		if err == nil {
+			err = d.finish()
+		}
+		if err != nil {
+			return fmt.Errorf("section %d: %w", n, err)
+		}
+		if kind == sectionEnd {
+			return nil
+		}
+	}
+}
+
+// section reads the next section and checks it. The payload is valid until the next
+// call.
+func (s *snapshotReader) section() (kind byte, payload []byte, err error) {
+	if kind, err = s.r.ReadByte(); err != nil {
+		return 0, nil, errors.New("it ends early")
+	}
+	size, err := binary.ReadUvarint(s.r)
+	if err != nil || size > maxSection {
+		return 0, nil, errors.New("length of the section")
+	}
+	s.buf.Reset()
+	if _, err := io.CopyN(&s.buf, s.r, int64(size)+4); err != nil {
+		return 0, nil, errors.New("it ends early")
+	}
+	b := s.buf.Bytes()
+	payload, sum := b[:size], b[size:]
+	if checksum(payload) != binary.LittleEndian.Uint32(sum) {
+		return 0, nil, errors.New("checksum does not match")
+	}
+	return kind, payload, nil
+}
+
+func (s *snapshotReader) take(kind byte, d *decoder) error {
+	switch kind {
+	case sectionHead:
+		return s.head(d)
+	case sectionRegistry:
+		return s.registry(d)
+	case sectionSlots:
+		return s.slots(d)
+	case sectionBlock:
+		return s.block(d)
+	case sectionKeys:
+		return s.keys(d)
+	case sectionEnd:
+		return s.end(d)
+	}
+	return fmt.Errorf("unknown type %d", kind)
+}
+
+func (s *snapshotReader) head(d *decoder) error {
+	m := s.m
+	m.index = d.uint()
+	m.cluster = Genesis{ClusterID: d.string(), RegistryID: d.string(), KeyID: d.string(), Key: nonEmpty(d.bytes()), HistoryKeep: d.uint()}
+	m.stamp, m.age, m.malformed = int64(d.uint()), int64(d.uint()), d.uint()
+	m.keys.head = d.uint()
+	m.keys.base = m.keys.head
+	for range d.count() {
+		m.names = append(m.names, d.string())
+	}
+	return d.err
+}
+
+func (s *snapshotReader) registry(d *decoder) error {
+	if err := s.endRegistry(); err != nil {
+		return err
+	}
+	id, ordinal := d.string(), d.uint()
+	if d.err != nil || ordinal >= uint64(len(s.m.names)) || s.m.names[ordinal] != id {
+		return fmt.Errorf("registry %s is not where the head has it", quoteShort(id))
+	}
+	if _, ok := s.m.registries.Get(id); ok {
+		return fmt.Errorf("registry %s stands twice", quoteShort(id))
+	}
+	r := newRegistry(id, uint32(ordinal))
+	r.revision, r.head, r.stamp, r.oldest = d.uint(), d.hash(), int64(d.uint()), d.uint()
+	r.keys.living, r.keys.floor = d.uint(), d.uint()
+	r.sum = r.hash()
+	s.m.sum.add(r.sum)
+	s.m.registries.Set(id, r)
+	s.current, s.next, s.last = r, 0, Hash{}
+	if r.revision > 0 && r.oldest == 1 {
+		s.next = 1 // the whole chain, from its zero hash
+	}
+	return d.err
+}
+
+func (s *snapshotReader) slots(d *decoder) error {
+	r := s.current
+	if r == nil {
+		return errors.New("entities without a registry")
+	}
+	for len(d.buf) > 0 && d.err == nil {
+		id, live, version := d.string(), d.bool(), d.string()
+		sl := &slot{version: version}
+		if live {
+			e := decodeEntity(d)
+			e.CurrentVersion = version
+			sl = newSlot(r.id, &e, revList{})
+		} else {
+			sl.sum = sl.hash(r.id, id)
+		}
+		if _, twice := r.slots.Get(id); twice || live && sl.def.ID != id {
+			return fmt.Errorf("entity %s stands twice or under another's id", quoteShort(id))
+		}
+		r.set(id, sl)
+		s.m.sum.add(sl.sum)
+	}
+	return d.err
+}
+
+// block takes a block of the history as it is, after reading it once: that checks
+// the chain and builds the index of each entity's revisions.
+func (s *snapshotReader) block(d *decoder) error {
+	r := s.current
+	if r == nil {
+		return errors.New("history without a registry")
+	}
+	sealed := d.bool()
+	b := block{first: d.uint(), count: int(d.uint()), previous: d.hash(), size: int(d.uint()), data: nonEmpty(d.bytes())}
+	if d.err != nil {
+		return d.err
+	}
+	if s.next == 0 && b.first <= r.oldest { // what is older than the first block is not kept
+		s.next, s.last = b.first, b.previous
+	}
+	h := &r.history
+	switch {
+	case h.tail.count > 0:
+		return errors.New("history after its open block")
+	case b.count <= 0 || b.first != s.next || b.previous != s.last:
+		return fmt.Errorf("history block of revision %d does not follow the one before", b.first)
+	case sealed:
+		h.sealed = append(h.sealed, b)
+	default:
+		h.tail = b
+	}
+	for t, err := range h.read(h.find(b.first), chain{s.m.cluster.ClusterID, r.id}) {
+		if err != nil {
+			return err
+		}
+		for _, c := range t.Changes {
+			if sl, ok := r.slots.Get(c.EntityID); ok {
+				sl.revs.append(t.Revision, r.oldest)
+			}
+		}
+		s.next, s.last = t.Revision+1, t.Hash
+	}
+	return nil
+}
+
+// endRegistry checks that the history of the current registry reaches its head.
+func (s *snapshotReader) endRegistry() error {
+	r := s.current
+	if r == nil || r.revision == 0 {
+		return nil
+	}
+	if s.next != r.revision+1 || s.last != r.head {
+		return fmt.Errorf("the history of registry %s does not end at its revision %d", quoteShort(r.id), r.revision)
+	}
+	return nil
+}
+
+func (s *snapshotReader) keys(d *decoder) error {
+	m := s.m
+	for len(d.buf) > 0 && d.err == nil {
+		k := keyEntry{}
+		copy(k.name[:], d.fixed(uint64(len(k.name))))
+		copy(k.request[:], d.fixed(uint64(len(k.request))))
+		k.born, k.registry, k.noChange, k.revision = int64(d.uint()), uint32(d.uint()), d.bool(), d.uint()
+		if d.bool() {
+			k.refusal = decodeRefusal(d)
+		}
+		if _, twice := m.keyIndex[k.name]; twice {
+			return errors.New("an idempotency key stands twice")
+		}
+		if k.refusal == nil && (uint64(k.registry) >= uint64(len(m.names)) || !m.refers(&k)) {
+			return errors.New("an idempotency key refers to what is not there")
+		}
+		m.keyIndex[k.name] = m.keys.end()
+		m.keys.append(k)
+		m.sum.add(k.hash())
+	}
+	return d.err
+}
+
+// refers reports whether the transaction that a key answers with is kept.
+func (m *Machine) refers(k *keyEntry) bool {
+	r, ok := m.registries.Get(m.names[k.registry])
+	return ok && (k.noChange || k.revision >= r.oldest && k.revision <= r.revision)
+}
+
+func (s *snapshotReader) end(d *decoder) error {
+	if err := s.endRegistry(); err != nil {
+		return err
+	}
+	if s.m.registries.Len() != len(s.m.names) {
+		return errors.New("registries are missing")
+	}
+	if s.m.View().StateHash() != d.hash() {
+		return errors.New("the state hash does not match")
+	}
+	return nil
+}

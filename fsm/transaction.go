@@ -1,0 +1,139 @@
+package fsm
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+)
+
+// Change says how one entity's version moved in a transaction.
+type Change struct {
+	EntityID    string
+	OldVersion  string // empty if the transaction created the entity
+	NewVersion  string // empty if the transaction removed it
+	DisplayName string
+}
+
+func (c *Change) appendJSON(dst []byte) []byte {
+	o := openObject(dst)
+	o.string("displayName", c.DisplayName)
+	o.string("entityId", c.EntityID)
+	o.nullable("newVersion", c.NewVersion)
+	o.nullable("oldVersion", c.OldVersion)
+	return o.close()
+}
+
+// Transaction is one committed change of a registry: a bump with its whole cascade,
+// a batch, a migrate, a put or a delete. It is immutable.
+type Transaction struct {
+	ClusterID    string
+	RegistryID   string
+	Revision     uint64
+	Kind         Kind
+	ID           string // derived from cluster, registry and revision
+	Timestamp    int64  // Unix milliseconds, the same on every node
+	Actor        string
+	Request      []byte // in normal form, as canonical JSON
+	Changes      []Change
+	Items        []int // of a batch: how many of the changes belong to each request
+	Keyed        bool  // the command carried an idempotency key
+	KeyID        string
+	PreviousHash Hash // of the registry's transaction before; zero at revision 1
+	Hash         Hash // SHA-256 of the payload
+}
+
+// Payload returns the exact bytes that a receipt signs: canonical JSON (RFC 8785) of
+// the transaction and of the hash of the one before it.
+func (t *Transaction) Payload() []byte { return t.appendPayload(nil) }
+
+func (t *Transaction) appendPayload(dst []byte) []byte {
+	if dst == nil {
+		dst = make([]byte, 0, 400+len(t.Request)+128*len(t.Changes))
+	}
+	o := openObject(dst)
+	o.string("actor", t.Actor)
+	o.name("changes")
+	o.dst = appendArray(o.dst, len(t.Changes), func(dst []byte, i int) []byte { return t.Changes[i].appendJSON(dst) })
+	o.string("clusterId", t.ClusterID)
+	o.string("kind", t.Kind.String())
+	o.name("previousHash")
+	o.dst = append(hex.AppendEncode(append(o.dst, '"'), t.PreviousHash[:]), '"')
+	o.string("registryId", t.RegistryID)
+	o.raw("request", t.Request)
+	o.uint("revision", t.Revision)
+	o.int("timestamp", t.Timestamp)
+	o.string("transactionId", t.ID)
+	return o.close()
+}
+
+// seal derives what follows from the rest: the id, and the hash over the payload.
+// scratch is reused for the payload and returned.
+func (t *Transaction) seal(scratch []byte) []byte {
+	t.ID = transactionID(t.ClusterID, t.RegistryID, t.Revision)
+	scratch = t.appendPayload(scratch[:0])
+	t.Hash = sha256.Sum256(scratch)
+	return scratch
+}
+
+// transactionID is a UUID of version 8 (RFC 9562, section 5.8) whose custom bits are
+// a hash of what identifies the transaction, so that every node derives the same.
+func transactionID(clusterID, registryID string, revision uint64) string {
+	b := make([]byte, 0, 160)
+	b = append(append(b, clusterID...), 0)
+	b = append(append(b, registryID...), 0)
+	b = strconv.AppendUint(b, revision, 10)
+	h := sha256.Sum256(b)
+	h[6] = h[6]&0x0f | 0x80
+	h[8] = h[8]&0x3f | 0x80
+	id := make([]byte, 0, 36)
+	for i, part := range [][]byte{h[0:4], h[4:6], h[6:8], h[8:10], h[10:16]} {
+		if i > 0 {
+			id = append(id, '-')
+		}
+		id = hex.AppendEncode(id, part)
+	}
+	return string(id)
+}
+
+// encode writes what a history block keeps of a transaction: everything that does
+// not follow from its place in the block.
+func (t *Transaction) encode(e *encoder) {
+	e.byte(byte(t.Kind))
+	e.bool(t.Keyed)
+	e.uint(uint64(t.Timestamp))
+	e.string(t.Actor)
+	e.string(t.KeyID)
+	e.bytes(t.Request)
+	e.uint(uint64(len(t.Changes)))
+	for i := range t.Changes {
+		c := &t.Changes[i]
+		e.string(c.EntityID)
+		e.string(c.OldVersion)
+		e.string(c.NewVersion)
+		e.string(c.DisplayName)
+	}
+	e.uint(uint64(len(t.Items)))
+	for _, n := range t.Items {
+		e.uint(uint64(n))
+	}
+}
+
+func decodeTransaction(d *decoder) Transaction {
+	t := Transaction{Kind: Kind(d.byte()), Keyed: d.bool(), Timestamp: int64(d.uint()), Actor: d.string(), KeyID: d.string(), Request: d.bytes()}
+	if n := d.count(); n > 0 {
+		t.Changes = make([]Change, 0, min(n, 1024))
+		for range n {
+			t.Changes = append(t.Changes, Change{EntityID: d.string(), OldVersion: d.string(), NewVersion: d.string(), DisplayName: d.string()})
+			if d.err != nil {
+				break
+			}
+		}
+	}
+	if n := d.count(); n > 0 {
+		t.Items = make([]int, 0, min(n, MaxBatch))
+		for range n {
+			t.Items = append(t.Items, int(d.uint()))
+		}
+	}
+	return t
+}
