@@ -1,0 +1,211 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// A call is one request, however often it has to be sent.
+type call struct {
+	path   string // escaped, from the endpoint on
+	query  url.Values
+	header http.Header
+	body   []byte // nil makes it a GET
+	key    string // its idempotency key; a call without one changes nothing
+	once   bool   // each endpoint is asked once at most
+}
+
+// An answer is what a call that succeeded brought.
+type answer struct {
+	endpoint string
+	header   http.Header
+	body     []byte
+}
+
+// write posts req to a route of the client's registry, under an idempotency key unless it is a dry run.
+func write[Resp any](ctx context.Context, c *Client, route string, req any, dryRun bool, options []WriteOption) (resp *Resp, replayed bool, err error) {
+	body, err := json.Marshal(req)
+	if err != nil {
+		return nil, false, fmt.Errorf("encoding request: %w", err)
+	}
+	call := call{path: c.path(route), body: body, header: http.Header{"Content-Type": {"application/json"}}}
+	for _, option := range options {
+		option(&call)
+	}
+	switch {
+	case dryRun:
+		call.key = ""
+	case call.key == "":
+		call.key = newKey()
+	case !isKey(call.key):
+		return nil, false, &Error{
+			Code:    CodeInvalidRequest,
+			Message: fmt.Sprintf("idempotency key %q is not 1 to 255 printable ASCII characters", call.key),
+			Outcome: OutcomeRejected,
+		}
+	}
+	resp, header, err := do[Resp](ctx, c, call)
+	return resp, header.Get("Idempotency-Replayed") == "true", err
+}
+
+// do makes a call and decodes what it brought.
+func do[Resp any](ctx context.Context, c *Client, call call) (*Resp, http.Header, error) {
+	ans, err := c.send(ctx, call)
+	if err != nil {
+		return nil, nil, err
+	}
+	resp := new(Resp)
+	if err := json.Unmarshal(ans.body, resp); err != nil {
+		return nil, nil, &Error{
+			Status:         http.StatusOK,
+			Message:        "decoding answer: " + err.Error(),
+			Outcome:        call.outcome(OutcomeUnknown),
+			Endpoint:       ans.endpoint,
+			IdempotencyKey: call.key,
+			err:            err,
+		}
+	}
+	return resp, ans.header, nil
+}
+
+// outcome is what a failure of the call comes to when that of a write would come to o: a call that
+// changes nothing leaves nothing unknown.
+func (call *call) outcome(o Outcome) Outcome {
+	if call.key == "" && o == OutcomeUnknown {
+		return OutcomeNotApplied
+	}
+	return o
+}
+
+// attempt sends a call to one endpoint, once.
+func (c *Client) attempt(ctx context.Context, endpoint string, call *call) (*answer, *Error) {
+	if err := ctx.Err(); err != nil {
+		return nil, &Error{Message: err.Error(), Outcome: OutcomeNotApplied, IdempotencyKey: call.key, err: err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout(ctx))
+	defer cancel()
+	var wire wire
+	req, err := call.request(wire.watch(ctx), endpoint)
+	if err != nil { // New has checked the endpoint, so this is not expected
+		return nil, &Error{Message: err.Error(), Outcome: OutcomeRejected, Endpoint: endpoint, IdempotencyKey: call.key, err: err}
+	}
+	broken := func(err error, outcome Outcome) *Error {
+		message := err.Error()
+		if inner, ok := errors.AsType[*url.Error](err); ok {
+			message = inner.Err.Error() // without the URL, which the error names itself
+		}
+		return &Error{
+			Message: message, Outcome: call.outcome(outcome), Endpoint: endpoint, IdempotencyKey: call.key,
+			err: err, again: true,
+		}
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if wire.unused(err) {
+			return nil, broken(err, OutcomeNotApplied)
+		}
+		return nil, broken(err, OutcomeUnknown)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, broken(err, OutcomeUnknown)
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, call.refusal(endpoint, resp, body)
+	}
+	return &answer{endpoint: endpoint, header: resp.Header, body: body}, nil
+}
+
+// request makes the HTTP request of a call to one endpoint.
+func (call *call) request(ctx context.Context, endpoint string) (*http.Request, error) {
+	method, body := http.MethodGet, io.Reader(nil)
+	if call.body != nil {
+		method, body = http.MethodPost, bytes.NewReader(call.body)
+	}
+	target := endpoint + call.path
+	if len(call.query) > 0 {
+		target += "?" + call.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range call.header {
+		req.Header[name] = values
+	}
+	if call.key != "" {
+		req.Header.Set("Idempotency-Key", call.key)
+	}
+	return req, nil
+}
+
+// refusal makes an error of an answer that is not a success.
+func (call *call) refusal(endpoint string, resp *http.Response, body []byte) *Error {
+	status := resp.StatusCode
+	e := &Error{Status: status, Endpoint: endpoint, IdempotencyKey: call.key}
+	var told ErrorResponse
+	if err := json.Unmarshal(body, &told); err == nil && told.Error.Code != "" {
+		said := told.Error
+		e.Code, e.Message, e.Outcome = said.Code, said.Message, said.Outcome
+		e.Context, e.Details, e.Validation = said.Context, said.Details, said.Validation
+		e.RequestID = said.Context.RequestID
+	} else {
+		e.Message = strings.TrimSpace(string(body[:min(len(body), 4<<10)]))
+	}
+	if e.Outcome == "" { // not tesd's answer, so it promises nothing
+		switch {
+		case status == http.StatusTooManyRequests:
+			e.Outcome = OutcomeNotApplied
+		case status >= 500:
+			e.Outcome = OutcomeUnknown
+		default:
+			e.Outcome = OutcomeRejected
+		}
+	}
+	e.Outcome = call.outcome(e.Outcome)
+	if seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 31); err == nil {
+		e.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	switch status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		e.again = e.Outcome != OutcomeRejected
+	}
+	return e
+}
+
+// A wire watches whether a request got a connection to travel on.
+type wire struct {
+	wanted, got atomic.Bool
+}
+
+// watch makes the wire see the requests of the context that it returns.
+func (w *wire) watch(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { w.wanted.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { w.got.Store(true) },
+	})
+}
+
+// unused tells whether the request that failed with err certainly did not leave this machine. A
+// transport that is not net/http's may report no connections; its word is then taken for dial errors
+// alone.
+func (w *wire) unused(err error) bool {
+	if w.wanted.Load() {
+		return !w.got.Load()
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}

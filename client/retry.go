@@ -1,0 +1,141 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"net/http"
+	"time"
+)
+
+const (
+	// Between rounds over the endpoints the client waits a random time below a limit that begins at
+	// backoffBase and doubles with each round up to backoffLimit.
+	backoffBase  = 10 * time.Millisecond
+	backoffLimit = time.Second
+
+	// An attempt gets half of the time that is left, within these bounds.
+	attemptLeast = time.Second
+	attemptMost  = 30 * time.Second
+)
+
+// attemptTimeout is how long an attempt may take: half of what is left, so that a node that hangs
+// leaves the others their chance. With DefaultTimeout the first attempt gets 7.5 s, less than the 10 s
+// after which a server gives up. That is safe, since what the attempt left under way and the next
+// attempt share their key, and it is still far above what a bump takes that is going to succeed.
+func attemptTimeout(ctx context.Context) time.Duration {
+	deadline, _ := ctx.Deadline() // send has set one
+	return min(max(time.Until(deadline)/2, attemptLeast), attemptMost)
+}
+
+// send makes the attempts of a call until one settles it or the time is up.
+func (c *Client) send(ctx context.Context, call call) (*answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	var (
+		first   = int(c.good.Load())
+		unknown = false            // an attempt may have been applied, and none since has settled it
+		hold    = time.Duration(0) // the longest wait that a server asked for in this round
+	)
+	for n := 1; ; n++ {
+		at := (first + n - 1) % len(c.endpoints)
+		ans, failed := c.attempt(ctx, c.endpoints[at], &call)
+		if failed == nil {
+			c.good.Store(int64(at))
+			return ans, nil
+		}
+		if failed.Outcome == OutcomeUnknown || failed.settles() {
+			unknown = failed.Outcome == OutcomeUnknown
+		}
+		if unknown {
+			failed.Outcome = OutcomeUnknown
+		}
+		if !failed.again {
+			if failed.Status != 0 {
+				c.good.Store(int64(at))
+			}
+			return nil, failed
+		}
+		if call.once && n == len(c.endpoints) {
+			return nil, failed
+		}
+		wait := time.Duration(0)
+		hold = max(hold, failed.RetryAfter)
+		if n%len(c.endpoints) == 0 || failed.Status == http.StatusTooManyRequests {
+			wait, hold = max(backoff(n/len(c.endpoints)), hold), 0
+		}
+		if err := pause(ctx, wait); err != nil {
+			failed.err = errors.Join(failed.err, err)
+			return nil, failed
+		}
+	}
+}
+
+// settles tells whether an answer to a key also tells what became of the attempts that had the key
+// before: it came from the state machine, which answers a key once and then repeats itself. What is
+// refused on the way there tells nothing about them.
+func (e *Error) settles() bool {
+	if e.Outcome != OutcomeRejected || e.Code == "" {
+		return false
+	}
+	switch e.Status {
+	case http.StatusNotFound:
+		return e.Code != CodeNotFound
+	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
+// backoff is the wait after a round without success, rounds counted from 1: full jitter, since callers
+// that failed together must not come back together.
+func backoff(round int) time.Duration {
+	limit := backoffLimit
+	if doublings := max(round-1, 0); doublings < 7 { // above that it is past the limit
+		limit = min(backoffBase<<doublings, backoffLimit)
+	}
+	return mathrand.N(limit)
+}
+
+// pause waits for d. It fails at once if the context ends before that, as nothing could follow.
+func pause(ctx context.Context, d time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
+		return context.DeadlineExceeded
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// newKey makes an idempotency key that no other write has: a random UUID.
+func newKey() string {
+	var u [16]byte
+	rand.Read(u[:]) // never fails
+	u[6] = u[6]&0x0f | 0x40
+	u[8] = u[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+}
+
+// isKey tells whether key is 1 to 255 printable ASCII characters. Space counts as one within a key, not
+// at its ends, where HTTP would drop it.
+func isKey(key string) bool {
+	if key == "" || len(key) > 255 || key[0] == ' ' || key[len(key)-1] == ' ' {
+		return false
+	}
+	for i := range len(key) {
+		if key[i] < ' ' || key[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
