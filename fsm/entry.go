@@ -38,13 +38,20 @@ var (
 
 // EncodeEntry encodes an entry for the log.
 func EncodeEntry(entry Entry) ([]byte, error) {
-	e := encoder{buf: make([]byte, headerSize, 512)}
-	e.uint(uint64(max(entry.Stamp, 0)))
-	e.uint(uint64(len(entry.Commands)))
-	var scratch []byte
+	commands := make([][]byte, len(entry.Commands))
 	for i := range entry.Commands {
-		scratch = EncodeCommand(scratch[:0], entry.Commands[i])
-		e.bytes(scratch)
+		commands[i] = EncodeCommand(nil, entry.Commands[i])
+	}
+	return JoinEntry(entry.Stamp, commands)
+}
+
+// JoinEntry encodes an entry for the log from commands that [EncodeCommand] encoded.
+func JoinEntry(stamp int64, commands [][]byte) ([]byte, error) {
+	e := encoder{buf: make([]byte, headerSize, 512)}
+	e.uint(uint64(max(stamp, 0)))
+	e.uint(uint64(len(commands)))
+	for _, c := range commands {
+		e.bytes(c)
 	}
 	if len(e.buf) > maxBody {
 		return nil, fmt.Errorf("entry of %d bytes, the limit is %d", len(e.buf), maxBody)

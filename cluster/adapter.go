@@ -1,0 +1,142 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+	"github.com/tesd/tesd/fsm"
+)
+
+// adapter is the one raft.FSM: it feeds the log to the machine and publishes a view
+// after each batch. raft calls Apply, ApplyBatch, Snapshot, Restore and
+// StoreConfiguration from one goroutine, which is thereby the machine's only writer.
+type adapter struct {
+	machine   *fsm.Machine
+	published atomic.Pointer[published]
+	broken    error       // why no entry may be applied any more; the FSM goroutine's
+	fail      func(error) // tells the node to stop; called at most once
+
+	logged       atomic.Int64 // bytes of log applied since the last snapshot began
+	snapshotSize atomic.Int64 // bytes of the last snapshot
+}
+
+// published is one state that readers may see. Index and view belong together: a
+// reader that waits for an index must read from the very view that satisfied it,
+// because a snapshot that is installed late can take the machine back.
+type published struct {
+	view  fsm.View
+	newer chan struct{} // closed when the next one is published
+}
+
+func newAdapter(fail func(error)) *adapter {
+	a := &adapter{machine: fsm.New(), fail: fail}
+	a.published.Store(&published{a.machine.View(), make(chan struct{})})
+	return a
+}
+
+func (a *adapter) view() fsm.View { return a.published.Load().view }
+
+// publish makes the machine's state the one that readers see.
+func (a *adapter) publish() {
+	old := a.published.Swap(&published{a.machine.View(), make(chan struct{})})
+	close(old.newer)
+}
+
+// wait returns the first view seen that holds enough, or ctx's error.
+func (a *adapter) wait(ctx context.Context, enough func(fsm.View) bool) (fsm.View, error) {
+	for {
+		p := a.published.Load()
+		if enough(p.view) {
+			return p.view, nil
+		}
+		select {
+		case <-p.newer:
+		case <-ctx.Done():
+			return fsm.View{}, ctx.Err()
+		}
+	}
+}
+
+// ApplyBatch applies committed entries. The response to a command entry is its
+// []fsm.Result, or an error if the node is stopping for want of understanding it.
+func (a *adapter) ApplyBatch(logs []*raft.Log) []any {
+	responses := make([]any, len(logs))
+	for i, l := range logs {
+		if l.Type == raft.LogCommand {
+			responses[i] = a.apply(l)
+			a.logged.Add(int64(len(l.Data)) + entryOverhead)
+		}
+	}
+	a.publish()
+	return responses
+}
+
+// entryOverhead is about what the log store adds to an entry.
+const entryOverhead = 64
+
+// apply applies one entry. An entry that this node cannot read must not be skipped,
+// since others apply it: nothing is applied any more, and the node stops.
+func (a *adapter) apply(l *raft.Log) any {
+	if a.broken != nil {
+		return a.broken
+	}
+	entry, err := fsm.DecodeEntry(l.Data)
+	if err != nil {
+		a.broken = fmt.Errorf("log entry %d of term %d: %w", l.Index, l.Term, err)
+		a.fail(a.broken)
+		return a.broken
+	}
+	return a.machine.Apply(l.Index, entry)
+}
+
+// Apply applies one entry; raft prefers ApplyBatch.
+func (a *adapter) Apply(l *raft.Log) any { return a.ApplyBatch([]*raft.Log{l})[0] }
+
+// StoreConfiguration does nothing. That it exists lets raft take a snapshot right
+// after a change of membership.
+func (a *adapter) StoreConfiguration(uint64, raft.Configuration) {}
+
+// Snapshot returns the state as it is, in O(1); it is written beside later applies.
+func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
+	if a.broken != nil {
+		return nil, a.broken
+	}
+	a.logged.Store(0)
+	return snapshot{a.machine.View(), &a.snapshotSize}, nil
+}
+
+// Restore replaces the machine by that of a snapshot.
+func (a *adapter) Restore(r io.ReadCloser) error {
+	defer r.Close()
+	m, err := fsm.Restore(r)
+	if err != nil {
+		return fmt.Errorf("restoring a snapshot: %w", err)
+	}
+	a.machine = m
+	a.logged.Store(0)
+	a.publish()
+	return nil
+}
+
+// snapshot is a view on its way to disk.
+type snapshot struct {
+	view fsm.View
+	size *atomic.Int64
+}
+
+// Persist writes the snapshot out.
+func (s snapshot) Persist(sink raft.SnapshotSink) error {
+	size, err := s.view.WriteTo(sink)
+	if err != nil {
+		sink.Cancel()
+		return err
+	}
+	s.size.Store(size)
+	return sink.Close()
+}
+
+// Release does nothing: a view holds nothing but memory.
+func (snapshot) Release() {}

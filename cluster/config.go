@@ -1,0 +1,134 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/tesd/tesd/fsm"
+)
+
+// Peer is a founding member of the cluster.
+type Peer struct {
+	ID      string // node id
+	Address string // host:port of its raft port
+}
+
+// Network is how a node listens and dials. The zero Config uses TCP; tests bring
+// networks that cut, delay and hold.
+type Network interface {
+	Listen(address string) (net.Listener, error)
+	Dial(ctx context.Context, address string) (net.Conn, error)
+}
+
+// Config says what a node is. It is copied by [Open] and not changed afterwards.
+type Config struct {
+	NodeID      string
+	RaftAddress string // host:port that the node listens on and that its peers dial
+	HTTPAddress string // told to whoever asks for the state of the cluster
+	Peers       []Peer // all founding members, this node among them, the same on every node
+
+	RegistryID  string // the default registry; fixed when the cluster is founded
+	HistoryKeep uint64 // transactions kept per registry, 0 for all; fixed when the cluster is founded
+
+	// SigningKey is the key that signs receipts, the same on every node. Without one
+	// the first leader makes one and replicates it.
+	SigningKey []byte
+
+	// Seed gives the registry that an empty cluster starts with. The leader calls it
+	// while the default registry is at revision 0, before it is ready. May be nil.
+	Seed func() (fsm.Migrate, error)
+
+	Storage *Storage     // opened by OpenDir or, for tests, in memory; closed by Node.Run
+	Network Network      // nil for TCP
+	Logger  hclog.Logger // nil for none
+	Timing  Timing       // zero fields take the defaults
+}
+
+// Timing holds the durations that decide latency and availability. The defaults are
+// those for a local network and a disk whose writes take less than 400 ms.
+type Timing struct {
+	// Heartbeat is how long a follower waits for a leader before it campaigns, and how
+	// long a campaign lasts. Half a second keeps the 99th percentile of a failover at
+	// 1.5 s; a full second brings it to 3 s.
+	Heartbeat time.Duration // default 500 ms
+
+	// LeaderLease is how long a leader that hears from no majority leads on. Heartbeats
+	// wait behind disk writes, so it must exceed the slowest write at a majority. No
+	// read trusts it.
+	LeaderLease time.Duration // default 400 ms
+
+	// Commit is how long an idle leader waits before it tells the followers of a new
+	// commit index, and so how late they see a commit.
+	Commit time.Duration // default 5 ms
+
+	// LeaderWait is how long a request waits for a leader before it fails.
+	LeaderWait time.Duration // default 2 s
+
+	// Stop bounds each step of a graceful stop: handing over, draining, shutting down.
+	Stop time.Duration // default 2 s
+}
+
+func (t Timing) withDefaults() Timing {
+	set := func(d *time.Duration, value time.Duration) {
+		if *d == 0 {
+			*d = value
+		}
+	}
+	set(&t.Heartbeat, 500*time.Millisecond)
+	set(&t.LeaderLease, 400*time.Millisecond)
+	set(&t.Commit, 5*time.Millisecond)
+	set(&t.LeaderWait, 2*time.Second)
+	set(&t.Stop, 2*time.Second)
+	return t
+}
+
+// Validate reports everything that is wrong with the configuration at once.
+func (c *Config) Validate() error {
+	var errs []error
+	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if err := fsm.CheckRegistryID(c.NodeID); err != nil {
+		fault("node id: %w", err)
+	}
+	if err := fsm.CheckRegistryID(c.RegistryID); err != nil {
+		fault("registry id: %w", err)
+	}
+	if c.Storage == nil {
+		fault("there is no storage")
+	}
+	seen := make(map[string]bool)
+	for _, p := range c.Peers {
+		if err := fsm.CheckRegistryID(p.ID); err != nil {
+			fault("peer %q: node id: %w", p.ID, err)
+		}
+		if _, _, err := net.SplitHostPort(p.Address); err != nil {
+			fault("peer %q: address: %w", p.ID, err)
+		}
+		if seen[p.ID] || seen[p.Address] {
+			fault("peer %q: its id or address stands twice", p.ID)
+		}
+		seen[p.ID], seen[p.Address] = true, true
+	}
+	self := slices.IndexFunc(c.Peers, func(p Peer) bool { return p.ID == c.NodeID })
+	if self < 0 {
+		fault("node %q is not among the peers", c.NodeID)
+	} else if c.Peers[self].Address != c.RaftAddress {
+		fault("node %q listens on %s but its peers know it at %s", c.NodeID, c.RaftAddress, c.Peers[self].Address)
+	}
+	return errors.Join(errs...)
+}
+
+// tcp is the network of a real node.
+type tcp struct{}
+
+func (tcp) Listen(address string) (net.Listener, error) { return net.Listen("tcp", address) }
+
+func (tcp) Dial(ctx context.Context, address string) (net.Conn, error) {
+	// A peer that vanished without a word is noticed in about five seconds.
+	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 2 * time.Second, Interval: time.Second, Count: 3}}
+	return d.DialContext(ctx, "tcp", address)
+}

@@ -1,0 +1,37 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors of [Node.Propose] and [Node.Read]. All but [ErrUnknownOutcome] mean that a
+// command was not applied and will not be: to try again is safe.
+var (
+	// ErrNoLeader says that no leader was found in the time that requests wait for one.
+	ErrNoLeader = errors.New("the cluster has no leader")
+
+	// ErrNotReady says that this node cannot serve the request now; the error that
+	// wraps it says why.
+	ErrNotReady = errors.New("the node is not ready")
+
+	// ErrBusy says that too many commands are waiting already.
+	ErrBusy = errors.New("too many commands are waiting")
+
+	// ErrShuttingDown says that the node is stopping and takes no more requests.
+	ErrShuttingDown = errors.New("the node is shutting down")
+
+	// ErrUnknownOutcome says that the command was under way when its deadline passed
+	// or the way to the leader broke: it may have been applied, or may be yet.
+	ErrUnknownOutcome = errors.New("the outcome is unknown")
+)
+
+// errNotLeader says that a command was refused, unapplied, by a node that does not
+// lead; whoever holds it may try the next leader.
+var errNotLeader = errors.New("not the leader")
+
+func notReady(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrNotReady, fmt.Sprintf(format, args...))
+}
+
+func unknown(err error) error { return fmt.Errorf("%w: %w", ErrUnknownOutcome, err) }

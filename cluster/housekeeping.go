@@ -1,0 +1,81 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/tesd/tesd/fsm"
+)
+
+const (
+	houseEvery = 500 * time.Millisecond
+
+	// A snapshot is taken when the log since the last one exceeds this, or the size of
+	// the last snapshot if that is more: writing snapshots then costs no more than
+	// writing the log does.
+	snapshotBytes = 64 << 20
+
+	// minTrailing is how many entries the log keeps, at least, behind a snapshot, so
+	// that a follower that is a little behind needs no snapshot.
+	minTrailing = 4096
+)
+
+// keepHouse does what must be done now and then, while ctx lasts.
+func (n *Node) keepHouse(ctx context.Context, c *consensus) {
+	var lastSnapshot uint64 // index of the log when the last snapshot was taken
+	for {
+		n.listen(ctx, c)
+		if view := n.adapter.view(); view.Founded() {
+			if err := n.founding.belongTo(view.Cluster().ClusterID); err != nil {
+				n.fail(err)
+				return
+			}
+		}
+		if n.unfit() != "" && c.raft.State() == raft.Leader {
+			c.raft.LeadershipTransfer() // someone who can serve should lead
+		}
+		if n.adapter.logged.Load() > max(snapshotBytes, n.adapter.snapshotSize.Load()) {
+			lastSnapshot = n.takeSnapshot(c, lastSnapshot)
+		}
+		pause(ctx, houseEvery)
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// listen completes a first read index round: before it this node cannot know how far
+// behind it is.
+func (n *Node) listen(ctx context.Context, c *consensus) {
+	if n.heard.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
+	defer cancel()
+	if index, err := c.index.own.do(ctx); err == nil {
+		if _, err := n.adapter.wait(ctx, func(v fsm.View) bool { return v.Index() >= index }); err == nil {
+			n.heard.Store(true)
+		}
+	}
+}
+
+// takeSnapshot writes a snapshot. The log keeps what came since the one before, so
+// that the older of the two snapshots on disk stays usable.
+func (n *Node) takeSnapshot(c *consensus, last uint64) uint64 {
+	applied := c.raft.AppliedIndex()
+	settings := c.raft.ReloadableConfig()
+	settings.TrailingLogs = max(applied-min(last, applied)+minTrailing, minTrailing)
+	if err := c.raft.ReloadConfig(settings); err != nil {
+		n.log.Error("setting how much log a snapshot leaves", "error", err)
+	}
+	began := time.Now()
+	err := c.raft.Snapshot().Error()
+	if err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		n.log.Error("taking a snapshot failed", "error", err)
+		return last
+	}
+	n.log.Info("snapshot taken", "index", applied, "bytes", n.adapter.snapshotSize.Load(), "duration", time.Since(began))
+	return applied
+}

@@ -1,0 +1,142 @@
+package cluster
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/tesd/tesd/fsm"
+)
+
+// Status returns what this node knows about itself, at once.
+func (n *Node) Status() Status {
+	view := n.adapter.view()
+	hash := view.StateHash()
+	s := Status{
+		NodeID: n.cfg.NodeID, HTTPAddress: n.cfg.HTTPAddress, ClusterID: view.Cluster().ClusterID, Role: Nonvoter,
+		AppliedIndex: view.Index(), StateHash: hex.EncodeToString(hash[:]),
+	}
+	c := n.started()
+	if c == nil {
+		return s
+	}
+	_, leader := c.raft.LeaderWithID()
+	s.Leader, s.Term, s.CommitIndex = nodeIDOf(leader), c.raft.CurrentTerm(), c.raft.CommitIndex()
+	s.Role = n.role(c)
+	return s
+}
+
+func (n *Node) role(c *consensus) Role {
+	switch c.raft.State() {
+	case raft.Leader:
+		return Leader
+	case raft.Candidate:
+		return Candidate
+	}
+	for _, s := range c.raft.GetConfiguration().Configuration().Servers {
+		if s.ID == c.index.id && s.Suffrage == raft.Voter {
+			return Follower
+		}
+	}
+	return Nonvoter
+}
+
+// membersTimeout bounds how long a peer may take to say how it is.
+const membersTimeout = 500 * time.Millisecond
+
+// Members returns the nodes of the cluster with what each says of itself. It asks the
+// peers, all at once, and waits half a second at most.
+func (n *Node) Members(ctx context.Context) []Member {
+	c := n.started()
+	if c == nil {
+		return n.founders()
+	}
+	ctx, cancel := context.WithTimeout(ctx, membersTimeout)
+	defer cancel()
+	servers := c.raft.GetConfiguration().Configuration().Servers
+	members := make([]Member, len(servers))
+	var group sync.WaitGroup
+	for i, s := range servers {
+		members[i] = Member{ID: nodeIDOf(s.ID), RaftAddress: string(s.Address), Voter: s.Suffrage == raft.Voter}
+		if s.ID == c.index.id {
+			status := n.Status()
+			members[i].Status = &status
+			continue
+		}
+		group.Go(func() {
+			if reply, err := call[statusReply](ctx, n.calls, string(s.Address), "Status", statusCall{}); err == nil {
+				members[i].Status = &reply.Status
+			}
+		})
+	}
+	group.Wait()
+	return members
+}
+
+// founders are the members as configured, of a node that has not joined them yet.
+func (n *Node) founders() []Member {
+	var members []Member
+	for _, p := range n.cfg.Peers {
+		members = append(members, Member{ID: p.ID, RaftAddress: p.Address, Voter: true})
+	}
+	return members
+}
+
+// maxLag is how many log entries a ready node may be behind the commit index.
+const maxLag = 64
+
+// Ready returns what a node needs to serve requests, each with whether it has it.
+func (n *Node) Ready() []Check {
+	c := n.started()
+	if c == nil {
+		return []Check{{"member", false, n.unfit()}}
+	}
+	view := n.adapter.view()
+	leader := nodeIDOf(c.leader.get().id)
+	checks := []Check{
+		{"running", !n.draining.Load(), "the node is shutting down"},
+		{"member", n.isMember(c), "the node is not in the cluster's configuration"},
+		{"leader", leader != "", "no leader is known"},
+		{"founded", view.Founded(), "the cluster has not been founded yet"},
+		{"reads", n.heard.Load(), "no read index round has been completed since the start"},
+		n.caughtUp(c, view),
+		{"settings", true, ""},
+		{"registry-file", true, ""},
+	}
+	if reason := n.unfit(); reason != "" {
+		checks[6] = Check{"settings", false, reason}
+	}
+	if err := n.seedFault.Load(); err != nil {
+		checks[7] = Check{"registry-file", false, (*err).Error()}
+	}
+	for i := range checks {
+		if checks[i].OK {
+			checks[i].Detail = ""
+		}
+	}
+	return checks
+}
+
+func (n *Node) isMember(c *consensus) bool {
+	for _, s := range c.raft.GetConfiguration().Configuration().Servers {
+		if s.ID == c.index.id {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *Node) caughtUp(c *consensus, view fsm.View) Check {
+	index, err := c.index.index()
+	if err != nil {
+		return Check{"applied", false, err.Error()}
+	}
+	lag := uint64(0)
+	if index > view.Index() {
+		lag = index - view.Index()
+	}
+	return Check{"applied", lag <= maxLag, fmt.Sprintf("the node is %d entries behind the commit index", lag)}
+}

@@ -1,0 +1,261 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+)
+
+// Node is one member of the cluster. Its methods may be called concurrently, from
+// [Open] on until after [Node.Run] has returned; they fail with [ErrNotReady] or
+// [ErrShuttingDown] while the node does not run.
+type Node struct {
+	cfg             Config
+	log             hclog.Logger
+	configuredKeyID string // of Config.SigningKey; empty without one
+
+	port     *port
+	calls    *caller
+	founding *founding
+	proposer *proposer
+	adapter  *adapter
+
+	life     context.Context // ends when the node stops for good
+	kill     context.CancelFunc
+	failure  chan error // holds the reason for which the node must stop
+	draining atomic.Bool
+	heard    atomic.Bool // a read index round has been completed since the start
+
+	seedFault atomic.Pointer[error]     // why the registry to start with could not be imported
+	consensus atomic.Pointer[consensus] // nil until this node is a member
+}
+
+// consensus is raft and what lives and dies with it.
+type consensus struct {
+	raft      *raft.Raft
+	transport transport
+	index     *readIndex
+	leader    *leaderWatch
+}
+
+// Open makes a node of the configuration. It listens on the raft port but starts
+// nothing. On success the node owns the storage; Run closes it.
+func Open(cfg Config) (*Node, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configuration of the node: %w", err)
+	}
+	cfg.Timing = cfg.Timing.withDefaults()
+	if cfg.Network == nil {
+		cfg.Network = tcp{}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = hclog.NewNullLogger()
+	}
+	id, err := loadIdentity(cfg.Storage.Stable, cfg.NodeID)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, log: cfg.Logger, failure: make(chan error, 1)}
+	if len(cfg.SigningKey) > 0 {
+		n.configuredKeyID = keyID(cfg.SigningKey)
+	}
+	n.life, n.kill = context.WithCancel(context.Background())
+	n.adapter = newAdapter(n.fail)
+	n.proposer = newProposer(n)
+	n.founding = newFounding(cfg.Peers, cfg.Storage.Stable, id)
+	n.founding.ask = n.probe
+	server, err := newServer(n)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the calls between nodes: %w", err)
+	}
+	n.port, err = listen(cfg.Network, cfg.RaftAddress, func(conn net.Conn) { server.ServeConn(conn) })
+	if err != nil {
+		return nil, fmt.Errorf("listening on the raft port: %w", err)
+	}
+	n.calls = newCaller(func(ctx context.Context, address string) (net.Conn, error) {
+		return n.port.dial(ctx, address, protocolCalls)
+	})
+	return n, nil
+}
+
+// started returns the consensus, or nil while this node is no member yet.
+func (n *Node) started() *consensus { return n.consensus.Load() }
+
+// fail tells the node to stop, with the reason that Run returns.
+func (n *Node) fail(err error) {
+	select {
+	case n.failure <- err:
+	default: // it is stopping already
+	}
+}
+
+func (n *Node) setSeedFault(err error) {
+	if err == nil {
+		n.seedFault.Store(nil)
+		return
+	}
+	n.seedFault.Store(&err)
+}
+
+func (n *Node) probe(ctx context.Context, address string, request probeCall) (probeReply, error) {
+	return call[probeReply](ctx, n.calls, address, "Probe", request)
+}
+
+// Run is the node's life. It founds or joins the cluster, serves until ctx ends, then
+// hands leadership over, stops, and closes the storage. It returns nil after such a
+// graceful stop, and otherwise the reason for which the node could not go on. It is
+// called once.
+func (n *Node) Run(ctx context.Context) error {
+	var group sync.WaitGroup
+	group.Go(func() {
+		if err := n.port.serve(); err != nil {
+			n.fail(fmt.Errorf("serving the raft port: %w", err))
+		}
+	})
+	err := n.live(ctx, &group)
+	n.draining.Store(true)
+	n.kill()
+	n.calls.close()
+	n.port.Close()
+	group.Wait()
+	if close := n.cfg.Storage.Close; close != nil {
+		err = errors.Join(err, close())
+	}
+	return err
+}
+
+// live founds or joins the cluster and serves until ctx ends or something fails.
+func (n *Node) live(ctx context.Context, group *sync.WaitGroup) error {
+	joining, stop := context.WithCancel(ctx)
+	defer stop()
+	joined := make(chan error, 1)
+	var founders []founder
+	go func() { // ends with joining
+		var err error
+		founders, err = n.founding.join(joining)
+		joined <- err
+	}()
+	select {
+	case err := <-joined:
+		if ctx.Err() != nil {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("founding the cluster: %w", err)
+		}
+	case err := <-n.failure:
+		stop()
+		<-joined
+		return err
+	}
+	gained := make(chan bool, 16) // raft waits when it is full
+	c, err := n.startRaft(founders, gained)
+	if err != nil {
+		return err
+	}
+	n.consensus.Store(c)
+	group.Go(func() { n.proposer.run(n.life) })
+	group.Go(func() { c.index.run(n.life) })
+	group.Go(func() { n.watchLeader(n.life, c) })
+	group.Go(func() { n.lead(n.life, c, gained) })
+	group.Go(func() { n.keepHouse(n.life, c) })
+	select {
+	case <-ctx.Done():
+		n.handOver(c)
+		return n.stopRaft(c)
+	case err := <-n.failure:
+		return errors.Join(err, n.stopRaft(c))
+	}
+}
+
+// startRaft bootstraps an empty log with the founders and starts raft.
+func (n *Node) startRaft(founders []founder, gained chan<- bool) (*consensus, error) {
+	id, _ := n.founding.state()
+	store := n.cfg.Storage
+	logs, err := store.cached()
+	if err != nil {
+		return nil, fmt.Errorf("caching the log: %w", err)
+	}
+	cfg := n.raftConfig(serverID(id.NodeID, id.Incarnation), gained)
+	trans := transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream:          n.port,
+		MaxPool:         3,
+		MaxRPCsInFlight: 1, // with more, a follower whose disk fails for a moment can be left behind for ever
+		Timeout:         5 * time.Second,
+		Logger:          cfg.Logger.Named("transport"),
+	})}
+	initialised, err := raft.HasExistingState(store.Log, store.Stable, store.Snapshots)
+	if err == nil && !initialised {
+		err = raft.BootstrapCluster(cfg, store.Log, store.Stable, store.Snapshots, trans, configuration(founders))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bootstrapping: %w", err)
+	}
+	r, err := raft.NewRaft(cfg, n.adapter, logs, store.Stable, store.Snapshots, trans)
+	if err != nil {
+		return nil, fmt.Errorf("starting raft: %w", err)
+	}
+	return &consensus{
+		raft: r, transport: trans, leader: newLeaderWatch(),
+		index: newReadIndex(cfg.LocalID, r, logs, n.adapter.view, n.calls),
+	}, nil
+}
+
+func (n *Node) raftConfig(id raft.ServerID, gained chan<- bool) *raft.Config {
+	cfg := raft.DefaultConfig()
+	cfg.LocalID = id
+	cfg.Logger = n.log.Named("raft")
+	cfg.HeartbeatTimeout = n.cfg.Timing.Heartbeat
+	cfg.ElectionTimeout = n.cfg.Timing.Heartbeat
+	cfg.LeaderLeaseTimeout = n.cfg.Timing.LeaderLease
+	cfg.CommitTimeout = n.cfg.Timing.Commit
+	cfg.NotifyCh = gained
+	cfg.ShutdownOnRemove = false // a removed node stays up and says so
+	cfg.NoLegacyTelemetry = true
+	// Snapshots are taken by size, by keepHouse: a count of entries says little when an
+	// entry holds one command or a thousand.
+	cfg.SnapshotThreshold = math.MaxUint64
+	cfg.SnapshotInterval = time.Hour
+	cfg.TrailingLogs = minTrailing
+	return cfg
+}
+
+// handOver drains what is under way and gives leadership away, so that the cluster
+// does not have to wait for an election.
+func (n *Node) handOver(c *consensus) {
+	n.draining.Store(true)
+	if c.raft.State() != raft.Leader {
+		return
+	}
+	done := make(chan error, 1)
+	future := c.raft.LeadershipTransfer()
+	go func() { done <- future.Error() }() // the library may leave it open until raft shuts down
+	select {
+	case err := <-done:
+		n.log.Info("leadership handed over", "error", err)
+	case <-time.After(n.cfg.Timing.Stop):
+		n.log.Warn("leadership could not be handed over in time")
+	}
+}
+
+// stopRaft shuts raft down and ends its connections.
+func (n *Node) stopRaft(c *consensus) error {
+	stopped := make(chan error, 1)
+	future := c.raft.Shutdown()
+	go func() { stopped <- future.Error() }()
+	var err error
+	select {
+	case err = <-stopped:
+	case <-time.After(n.cfg.Timing.Stop):
+		err = errors.New("raft did not shut down in time")
+	}
+	c.transport.CloseStreams()
+	return err
+}

@@ -1,0 +1,183 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// The first byte of a connection to the raft port says which protocol it speaks.
+const (
+	protocolRaft  byte = 'R'
+	protocolCalls byte = 'C'
+)
+
+// helloTimeout bounds how long a new connection may take to say what it speaks.
+const helloTimeout = 5 * time.Second
+
+// port is the node's one listener. It tells raft's connections from the calls
+// between nodes, and it is the [raft.StreamLayer] that raft dials and accepts with.
+type port struct {
+	network  Network
+	address  raft.ServerAddress
+	listener net.Listener
+	calls    func(net.Conn) // serves a connection of calls until it ends
+	raft     chan net.Conn  // accepted for raft
+	done     chan struct{}  // closed by Close
+
+	mu    sync.Mutex
+	conns map[*accepted]struct{} // to close at the end; nil after it
+	group sync.WaitGroup
+}
+
+func listen(network Network, address string, calls func(net.Conn)) (*port, error) {
+	l, err := network.Listen(address)
+	if err != nil {
+		return nil, err
+	}
+	return &port{
+		network: network, address: raft.ServerAddress(address), listener: l, calls: calls,
+		raft: make(chan net.Conn), done: make(chan struct{}), conns: make(map[*accepted]struct{}),
+	}, nil
+}
+
+// serve accepts connections until Close, and returns when all that it started ended.
+func (p *port) serve() error {
+	defer p.group.Wait()
+	for {
+		conn, err := p.listener.Accept()
+		if err != nil {
+			select {
+			case <-p.done:
+				return nil
+			default:
+			}
+			if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+				continue
+			}
+			p.Close()
+			return err
+		}
+		if conn := p.track(conn); conn != nil {
+			p.group.Go(func() { p.hello(conn) })
+		}
+	}
+}
+
+// hello reads what the connection speaks and hands it on.
+func (p *port) hello(conn *accepted) {
+	protocol := make([]byte, 1)
+	conn.SetReadDeadline(time.Now().Add(helloTimeout))
+	if _, err := conn.Read(protocol); err != nil {
+		conn.Close()
+		return
+	}
+	conn.SetReadDeadline(time.Time{})
+	switch protocol[0] {
+	case protocolRaft:
+		select {
+		case p.raft <- conn: // raft's transport owns and closes it from here
+		case <-p.done:
+			conn.Close()
+		}
+	case protocolCalls:
+		p.calls(conn)
+		conn.Close()
+	default:
+		conn.Close()
+	}
+}
+
+// accepted is a connection that leaves the port's list when it is closed.
+type accepted struct {
+	net.Conn
+	port *port
+}
+
+// Close closes the connection.
+func (a *accepted) Close() error {
+	a.port.mu.Lock()
+	delete(a.port.conns, a)
+	a.port.mu.Unlock()
+	return a.Conn.Close()
+}
+
+// track takes a connection into the list; nil if the port is closed.
+func (p *port) track(conn net.Conn) *accepted {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conns == nil {
+		conn.Close()
+		return nil
+	}
+	a := &accepted{conn, p}
+	p.conns[a] = struct{}{}
+	return a
+}
+
+// Accept returns the next connection that speaks raft's protocol.
+func (p *port) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.raft:
+		return conn, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close stops listening and breaks all accepted connections.
+func (p *port) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conns == nil {
+		return nil
+	}
+	close(p.done)
+	for a := range p.conns { // any order: all are closed
+		a.Conn.Close()
+	}
+	p.conns = nil
+	return p.listener.Close()
+}
+
+// Addr is the address that the other nodes know this one by.
+func (p *port) Addr() net.Addr { return portAddr(p.address) }
+
+// Dial connects to another node's raft.
+func (p *port) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return p.dial(ctx, string(address), protocolRaft)
+}
+
+func (p *port) dial(ctx context.Context, address string, protocol byte) (net.Conn, error) {
+	conn, err := p.network.Dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	conn.SetWriteDeadline(time.Now().Add(helloTimeout))
+	if _, err := conn.Write([]byte{protocol}); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	conn.SetWriteDeadline(time.Time{})
+	return conn, nil
+}
+
+type portAddr string
+
+func (portAddr) Network() string  { return "tcp" }
+func (a portAddr) String() string { return string(a) }
+
+// transport is raft's, without the shortcut that runs the heartbeat handler on the
+// connection's goroutine. With the shortcut the term can go back and replicas can
+// differ at one applied index (hashicorp/raft issues 695 and 701); without it
+// heartbeats wait behind disk writes, which the lease allows for.
+type transport struct{ *raft.NetworkTransport }
+
+// SetHeartbeatHandler does nothing: heartbeats go through raft's main loop.
+func (transport) SetHeartbeatHandler(func(raft.RPC)) {}

@@ -1,0 +1,321 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/tesd/tesd/fsm"
+)
+
+// What one log entry takes: everything that is queued, up to these. There is no
+// timer: while one entry is on its way to the disks the next one fills itself. A
+// larger command travels alone.
+const (
+	entryCommands = 1024
+	entryBytes    = 256 << 10
+
+	queueCommands = 8192 // commands that may wait
+	queueBytes    = 256 << 20
+)
+
+// enqueueTimeout bounds how long raft may take to accept an entry; afterwards the
+// entry is proven not to have been proposed.
+const enqueueTimeout = 5 * time.Second
+
+// forwardTimeout bounds how long a batch may be under way to the leader and back.
+const forwardTimeout = 10 * time.Second
+
+// proposer turns queued commands into log entries, one entry at a time.
+type proposer struct {
+	node *Node
+	wake chan struct{} // holds a token when the queue may not be empty
+
+	mu    sync.Mutex
+	queue []*pending
+	bytes int
+	done  bool // nothing is taken in any more
+}
+
+// pending is a command that waits for its outcome.
+type pending struct {
+	command []byte
+	foreign bool         // another node forwarded it: it is not forwarded again
+	taken   atomic.Int32 // one of the below
+	decided chan struct{}
+
+	result fsm.Result // once decided
+	err    error
+}
+
+// Who has a pending command: nobody yet, the proposer, or its owner, who gave up.
+const (
+	waiting = iota
+	takenUp
+	withdrawn
+)
+
+func newProposer(n *Node) *proposer {
+	return &proposer{node: n, wake: make(chan struct{}, 1)}
+}
+
+func (p *pending) decide(result fsm.Result, err error) {
+	p.result, p.err = result, err
+	close(p.decided)
+}
+
+// add queues a command.
+func (q *proposer) add(command []byte, foreign bool) (*pending, error) {
+	p := &pending{command: command, foreign: foreign, decided: make(chan struct{})}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.done:
+		return nil, ErrShuttingDown
+	case len(q.queue) >= queueCommands || len(q.queue) > 0 && q.bytes+len(command) > queueBytes:
+		return nil, ErrBusy
+	}
+	q.queue = append(q.queue, p)
+	q.bytes += len(command)
+	q.nudge()
+	return p, nil
+}
+
+func (q *proposer) nudge() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take takes what one entry may hold off the queue, leaving out what was withdrawn.
+func (q *proposer) take() []*pending {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var batch []*pending
+	size, n := 0, 0
+	for _, p := range q.queue {
+		if len(batch) == entryCommands || len(batch) > 0 && size+len(p.command) > entryBytes {
+			q.nudge()
+			break
+		}
+		n++
+		q.bytes -= len(p.command)
+		if p.taken.CompareAndSwap(waiting, takenUp) {
+			batch = append(batch, p)
+			size += len(p.command)
+		}
+	}
+	clear(q.queue[:n])
+	if q.queue = q.queue[n:]; len(q.queue) == 0 {
+		q.queue = nil
+	}
+	return batch
+}
+
+// close takes no more commands in and refuses those that still wait.
+func (q *proposer) close() {
+	q.mu.Lock()
+	q.done = true
+	q.mu.Unlock()
+	for batch := q.take(); len(batch) > 0; batch = q.take() {
+		refuseAll(batch, ErrShuttingDown)
+	}
+}
+
+func refuseAll(batch []*pending, err error) {
+	for _, p := range batch {
+		p.decide(fsm.Result{}, err)
+	}
+}
+
+// run proposes what is queued while ctx lasts.
+func (q *proposer) run(ctx context.Context) {
+	defer q.close()
+	for {
+		select {
+		case <-q.wake:
+		case <-ctx.Done():
+			return
+		}
+		if batch := q.take(); len(batch) > 0 {
+			if c := q.node.started(); c.raft.State() == raft.Leader {
+				q.commit(ctx, c.raft, batch)
+			} else {
+				q.forward(ctx, c, batch)
+			}
+		}
+	}
+}
+
+// commit proposes a batch as one log entry and waits until it is applied here.
+func (q *proposer) commit(ctx context.Context, r *raft.Raft, batch []*pending) {
+	commands := make([][]byte, len(batch))
+	for i, p := range batch {
+		commands[i] = p.command
+	}
+	response, err := q.node.apply(ctx, r, commands)
+	if err != nil {
+		refuseAll(batch, err)
+		return
+	}
+	for i, p := range batch {
+		p.decide(response[i], nil)
+	}
+}
+
+// apply has raft commit one entry and returns the machine's answers.
+func (n *Node) apply(ctx context.Context, r *raft.Raft, commands [][]byte) ([]fsm.Result, error) {
+	stamp := max(time.Now().UnixMilli(), n.adapter.view().Stamp())
+	entry, err := fsm.JoinEntry(stamp, commands)
+	if err != nil {
+		return nil, notReady("%v", err)
+	}
+	future := r.Apply(entry, enqueueTimeout)
+	failed := make(chan error, 1)
+	go func() { failed <- future.Error() }() // raft resolves it, at the latest, when it shuts down
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		return nil, unknown(ctx.Err())
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress),
+		errors.Is(err, raft.ErrEnqueueTimeout), errors.Is(err, raft.ErrAbortedByRestore):
+		return nil, errNotLeader
+	default: // leadership lost, a store's error, a shutdown: the entry may be on disks
+		return nil, unknown(err)
+	}
+	results, ok := future.Response().([]fsm.Result)
+	if !ok {
+		return nil, unknown(errors.New("this node cannot read the log and stops"))
+	}
+	return results, nil
+}
+
+// forward sends a batch to the leader and waits for the outcomes. It gives the batch
+// up as unknown when the leader changes while it is under way.
+func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) {
+	var own []*pending
+	var request proposeCall
+	for _, p := range batch {
+		if p.foreign {
+			p.decide(fsm.Result{}, errNotLeader)
+			continue
+		}
+		own = append(own, p)
+		request.Commands = append(request.Commands, p.command)
+	}
+	leader := c.leader.get()
+	if len(own) == 0 {
+		return
+	} else if leader.id == "" || leader.id == c.index.id {
+		refuseAll(own, errNotLeader)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
+	defer cancel()
+	stop := context.AfterFunc(leader.until(), cancel)
+	defer stop()
+	reply, err := call[proposeReply](ctx, q.node.calls, leader.address, "Propose", request)
+	switch {
+	case errors.Is(err, errNotSent):
+		refuseAll(own, errNotLeader)
+	case err != nil || len(reply.Outcomes) != len(own):
+		refuseAll(own, unknown(errors.Join(err, errors.New("the way to the leader broke"))))
+	default:
+		for i, p := range own {
+			p.decide(reply.Outcomes[i].Result, reply.Outcomes[i].err())
+		}
+	}
+}
+
+// serve queues the commands that another node forwarded and waits for the outcomes.
+func (q *proposer) serve(call proposeCall, reply *proposeReply) {
+	reply.Outcomes = make([]forwarded, len(call.Commands))
+	queued := make([]*pending, len(call.Commands))
+	for i, command := range call.Commands {
+		p, err := q.add(command, true)
+		if err != nil {
+			p = &pending{decided: make(chan struct{})}
+			p.decide(fsm.Result{}, err)
+		}
+		queued[i] = p
+	}
+	for i, p := range queued {
+		<-p.decided // the proposer decides everything that it took in, at the latest when it ends
+		reply.Outcomes[i] = forwarded{Result: p.result, Fault: faultOf(p.err)}
+		if p.err != nil {
+			reply.Outcomes[i].Detail = p.err.Error()
+		}
+	}
+}
+
+// Propose has the cluster carry out a command and returns the machine's answer, which
+// may be a refusal. It may be called on any node and concurrently. It repeats by
+// itself what is proven not applied, for as long as requests wait for a leader. The
+// errors are those of this package; a deadline of ctx that passes while the command
+// is under way is [ErrUnknownOutcome].
+func (n *Node) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
+	command := fsm.EncodeCommand(nil, c)
+	patience := n.patience()
+	for {
+		if reason := n.unfit(); reason != "" {
+			return fsm.Result{}, notReady("%s", reason)
+		}
+		result, err := n.attempt(ctx, command)
+		if err == nil && result.Refusal != nil && result.Refusal.Code == fsm.CodeNotReady {
+			err = notReady("%v", result.Refusal)
+		}
+		if err == nil || !errors.Is(err, errNotLeader) && !errors.Is(err, ErrNotReady) {
+			return result, err
+		}
+		if err := patience.wait(ctx, err); err != nil {
+			return fsm.Result{}, err
+		}
+	}
+}
+
+// attempt proposes a command once.
+func (n *Node) attempt(ctx context.Context, command []byte) (fsm.Result, error) {
+	p, err := n.proposer.add(command, false)
+	if err != nil {
+		return fsm.Result{}, err
+	}
+	select {
+	case <-p.decided:
+		return p.result, p.err
+	case <-ctx.Done():
+		if p.taken.CompareAndSwap(waiting, withdrawn) {
+			return fsm.Result{}, notReady("the deadline passed before the command was proposed")
+		}
+		return fsm.Result{}, unknown(ctx.Err())
+	}
+}
+
+// patience bounds how long a request goes on looking for a leader that takes it.
+type patience struct{ end time.Time }
+
+func (n *Node) patience() patience { return patience{time.Now().Add(n.cfg.Timing.LeaderWait)} }
+
+// wait waits a moment before the next try, or returns the error to fail with.
+func (p patience) wait(ctx context.Context, cause error) error {
+	left := time.Until(p.end)
+	if left <= 0 {
+		if errors.Is(cause, ErrNotReady) {
+			return cause
+		}
+		return ErrNoLeader
+	}
+	select {
+	case <-time.After(min(5*time.Millisecond+rand.N(20*time.Millisecond), left)):
+		return nil
+	case <-ctx.Done():
+		return notReady("the deadline passed before a leader took the request: %v", cause)
+	}
+}

@@ -1,0 +1,93 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tesd/tesd/fsm"
+)
+
+// View returns this node's own state as it is, without waiting for anything. It may
+// be that of a cluster not yet founded.
+func (n *Node) View() fsm.View { return n.adapter.view() }
+
+// Read returns a state as fresh as the options ask for. It may be called on any node
+// and concurrently. It returns [ErrNoLeader] when no leader was found in time, and
+// [ErrNotReady] for what else keeps this node from serving the read, a deadline of
+// ctx among it.
+func (n *Node) Read(ctx context.Context, o ReadOptions) (fsm.View, error) {
+	if n.draining.Load() {
+		return fsm.View{}, ErrShuttingDown
+	}
+	if reason := n.unfit(); reason != "" {
+		return fsm.View{}, notReady("%s", reason)
+	}
+	enough, err := n.freshness(ctx, o)
+	if err != nil {
+		return fsm.View{}, err
+	}
+	view, err := n.adapter.wait(ctx, enough)
+	if err != nil {
+		return fsm.View{}, notReady("the deadline passed before this node had the state that the read needs")
+	}
+	return view, nil
+}
+
+// freshness returns the condition that a view must meet.
+func (n *Node) freshness(ctx context.Context, o ReadOptions) (func(fsm.View) bool, error) {
+	var index uint64
+	var err error
+	switch {
+	case o.Mode == Linearizable:
+		index, err = n.readIndex(ctx)
+	case o.MaxStale > 0:
+		index, err = n.recentIndex(ctx, o.MaxStale)
+	case o.MinRevision > 0: // that the revision is here is proof enough
+	case !n.heard.Load():
+		err = notReady("this node has not heard from a leader since its start")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func(v fsm.View) bool {
+		if v.Index() < index || !v.Founded() {
+			return false
+		}
+		if o.MinRevision == 0 {
+			return true
+		}
+		r, ok := v.Registry(o.Registry)
+		return ok && r.Revision() >= o.MinRevision
+	}, nil
+}
+
+// readIndex returns an index such that a view that has it holds everything that was
+// acknowledged or served anywhere before the call.
+func (n *Node) readIndex(ctx context.Context) (uint64, error) {
+	patience := n.patience()
+	for {
+		index, err := n.started().index.own.do(ctx)
+		if err == nil {
+			return index, nil
+		}
+		if ctx.Err() != nil {
+			return 0, notReady("the deadline passed before a read index was found: %v", err)
+		}
+		if errors.Is(err, ErrShuttingDown) {
+			return 0, err
+		}
+		if err := patience.wait(ctx, err); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// recentIndex returns the index of a round that began no longer than bound ago, which
+// takes a new round only if the last one is older.
+func (n *Node) recentIndex(ctx context.Context, bound time.Duration) (uint64, error) {
+	if last := n.started().index.latest.Load(); last != nil && time.Since(last.began) <= bound {
+		return last.index, nil
+	}
+	return n.readIndex(ctx)
+}

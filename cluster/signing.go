@@ -1,0 +1,63 @@
+package cluster
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+)
+
+// keyID names a signing key without giving it away: the first 16 hex digits of an
+// HMAC made with it.
+func keyID(key []byte) string { return hex.EncodeToString(sign(key, []byte("tesd key id v1"))[:8]) }
+
+func sign(key, message []byte) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write(message)
+	return mac.Sum(nil)
+}
+
+// key returns the key that signs this cluster's receipts: the configured one, or the
+// one that the cluster made. It is nil before the cluster has been founded.
+func (n *Node) key() []byte {
+	if len(n.cfg.SigningKey) > 0 {
+		return n.cfg.SigningKey
+	}
+	return n.adapter.view().Cluster().Key
+}
+
+// Sign returns the hex HMAC-SHA256 of a receipt's payload: the same on every node. It
+// returns [ErrNotReady] on a node whose key is not the cluster's.
+func (n *Node) Sign(payload []byte) (string, error) {
+	if reason := n.unfit(); reason != "" {
+		return "", notReady("%s", reason)
+	}
+	return hex.EncodeToString(sign(n.key(), payload)), nil
+}
+
+// unfit says why this node must not serve requests although the consensus works: it
+// was started with another signing key or default registry than the cluster has. It
+// replicates and votes all the same. It is empty for a node that is fit.
+func (n *Node) unfit() string {
+	if n.started() == nil {
+		if _, waiting := n.founding.state(); waiting != "" {
+			return waiting
+		}
+		return "the node is starting"
+	}
+	view := n.adapter.view()
+	if !view.Founded() {
+		return "" // nothing to differ from yet
+	}
+	cluster := view.Cluster()
+	if cluster.RegistryID != n.cfg.RegistryID {
+		return fmt.Sprintf("the cluster's default registry is %q, but this node was started with %q", cluster.RegistryID, n.cfg.RegistryID)
+	}
+	switch key := n.key(); {
+	case key == nil:
+		return fmt.Sprintf("the cluster signs with key %s, but this node was started without a key", cluster.KeyID)
+	case n.configuredKeyID != "" && n.configuredKeyID != cluster.KeyID:
+		return fmt.Sprintf("the cluster signs with key %s, but this node was started with key %s", cluster.KeyID, n.configuredKeyID)
+	}
+	return ""
+}

@@ -1,0 +1,40 @@
+package cluster
+
+// Role is what a node is in its cluster at the moment.
+type Role string
+
+// The roles of a node.
+const (
+	Leader    Role = "leader"
+	Follower  Role = "follower"
+	Candidate Role = "candidate"
+	Nonvoter  Role = "nonvoter"
+)
+
+// Status is what a node knows about itself. It is taken without asking anyone.
+type Status struct {
+	NodeID       string
+	HTTPAddress  string
+	ClusterID    string // empty until the cluster has been founded and this node has heard of it
+	Role         Role
+	Leader       string // node id; empty if none is known
+	Term         uint64
+	CommitIndex  uint64
+	AppliedIndex uint64 // of the last entry in the state that this node serves
+	StateHash    string // hex, at AppliedIndex
+}
+
+// Member is one node of the cluster's configuration.
+type Member struct {
+	ID          string
+	RaftAddress string
+	Voter       bool
+	Status      *Status // nil if the node did not answer
+}
+
+// Check is one line of a node's readiness.
+type Check struct {
+	Name   string
+	OK     bool
+	Detail string // why not, or what was found
+}

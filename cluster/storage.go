@@ -1,0 +1,156 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// Storage is where a node keeps what must outlive its process.
+type Storage struct {
+	Log       raft.LogStore
+	Stable    raft.StableStore
+	Snapshots raft.SnapshotStore
+	Close     func() error // may be nil
+}
+
+// OpenDir opens a data directory, making it if needed. The log is locked: a second
+// process on the same directory fails. All files are readable by their owner only,
+// because they may hold the signing key.
+func OpenDir(dir string, logger hclog.Logger) (*Storage, error) {
+	if logger == nil {
+		logger = hclog.NewNullLogger()
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data directory: %w", err)
+	}
+	if err := checkDir(dir); err != nil {
+		return nil, err
+	}
+	// The freelist is not synced with every commit: rewriting it dominates the cost of
+	// a commit after a burst. It is rebuilt by a scan when the file is opened.
+	log, err := raftboltdb.New(raftboltdb.Options{
+		Path: filepath.Join(dir, "raft.db"),
+		BoltOptions: &bbolt.Options{
+			Timeout:        2 * time.Second,
+			NoFreelistSync: true,
+			FreelistType:   bbolt.FreelistMapType,
+		},
+	})
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("data directory %s is in use by another process", dir)
+	} else if err != nil {
+		return nil, fmt.Errorf("opening the log in %s: %w", dir, err)
+	}
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, 2, logger.Named("snapshots"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the snapshots in %s: %w", dir, err), log.Close())
+	}
+	return &Storage{Log: log, Stable: log, Snapshots: snapshots, Close: log.Close}, nil
+}
+
+// checkDir refuses a directory that lost its log but kept its snapshots: what was in
+// the log is gone, and a node without memory of its votes must not take part.
+func checkDir(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, "raft.db"))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	snapshots, err := os.ReadDir(filepath.Join(dir, "snapshots"))
+	if err == nil && len(snapshots) > 0 {
+		return fmt.Errorf("data directory %s has snapshots but no log (raft.db): move the directory away and let the node join anew", dir)
+	}
+	return nil
+}
+
+// cached returns a log store that keeps the last entries in memory, for replication
+// and the read index. Entries hold many commands, so few of them are kept.
+func (s *Storage) cached() (raft.LogStore, error) {
+	const entries = 128
+	return raft.NewLogCache(entries, s.Log)
+}
+
+// identity is what a data directory knows about itself.
+type identity struct {
+	NodeID string `json:"nodeId"`
+
+	// Incarnation is drawn when the directory is first used. It is part of the raft
+	// server id, so that a node that lost its disk never takes part under the id in
+	// whose name it voted before.
+	Incarnation string `json:"incarnation"`
+
+	// Founders are the members that the cluster was founded with, each with its
+	// incarnation. It is empty until this node has joined them.
+	Founders []founder `json:"founders,omitempty"`
+
+	// ClusterID is the cluster that the log belongs to, once that is known.
+	ClusterID string `json:"clusterId,omitempty"`
+}
+
+const identityKey = "tesd identity"
+
+// loadIdentity returns the directory's identity, making one for an empty directory.
+func loadIdentity(store raft.StableStore, nodeID string) (identity, error) {
+	raw, err := store.Get([]byte(identityKey))
+	if err != nil && !isNotFound(err) {
+		return identity{}, fmt.Errorf("reading the identity of the data directory: %w", err)
+	}
+	if len(raw) == 0 {
+		var incarnation [4]byte
+		rand.Read(incarnation[:]) // never fails, says crypto/rand
+		id := identity{NodeID: nodeID, Incarnation: hex.EncodeToString(incarnation[:])}
+		return id, id.save(store)
+	}
+	var id identity
+	if err := json.Unmarshal(raw, &id); err != nil {
+		return identity{}, fmt.Errorf("reading the identity of the data directory: %w", err)
+	}
+	if id.NodeID != nodeID {
+		return identity{}, fmt.Errorf("the data directory belongs to node %q, not %q", id.NodeID, nodeID)
+	}
+	return id, nil
+}
+
+// isNotFound recognises a missing key of either store: the library has no sentinel
+// that both share.
+func isNotFound(err error) bool {
+	return errors.Is(err, raftboltdb.ErrKeyNotFound) || err.Error() == "not found"
+}
+
+func (id *identity) save(store raft.StableStore) error {
+	raw, err := json.Marshal(id)
+	if err == nil {
+		err = store.Set([]byte(identityKey), raw)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the identity of the data directory: %w", err)
+	}
+	return nil
+}
+
+// serverID is the raft id of a node in one of its lives.
+func serverID(nodeID, incarnation string) raft.ServerID {
+	return raft.ServerID(nodeID + "@" + incarnation)
+}
+
+// nodeIDOf returns the part of a raft id that people know.
+func nodeIDOf(id raft.ServerID) string {
+	for i := range len(id) {
+		if id[i] == '@' {
+			return string(id[:i])
+		}
+	}
+	return string(id)
+}

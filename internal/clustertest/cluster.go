@@ -1,0 +1,255 @@
+// Package clustertest runs whole clusters inside a testing/synctest bubble: real
+// nodes over an in-memory network, with stores that outlive them. Time is virtual, so
+// an hour of elections takes seconds, and nothing depends on the machine's load.
+//
+// Every function must be called from within a bubble. Faults of the network are those
+// of [memnet.Network]; a node's host is its id.
+package clustertest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/tesd/tesd/cluster"
+	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/memnet"
+)
+
+// Registry is the default registry of the clusters made here.
+const Registry = "tes-registry-v1"
+
+// Cluster is a set of nodes and the network between them.
+type Cluster struct {
+	Net   *memnet.Network
+	Nodes []*Node
+
+	t         *testing.T
+	configure func(*cluster.Config)
+}
+
+// Node is one member: a host, its stores, and the node that runs on them, if one does.
+type Node struct {
+	*cluster.Node        // the one that was started last
+	ID            string // also its host on the network
+	Store         *raft.InmemStore
+	Snapshots     raft.SnapshotStore
+	Log           raft.LogStore // what the node writes its log to: Store, unless a test wraps it
+
+	cancel context.CancelFunc // nil while it does not run
+	done   chan error
+}
+
+// New makes a cluster of size nodes, n1, n2 and so on, and starts them. configure,
+// which may be nil, changes each node's configuration before it is opened. The
+// cluster ends with the test.
+func New(t *testing.T, size int, configure func(*cluster.Config)) *Cluster {
+	t.Helper()
+	c := &Cluster{Net: memnet.New(), t: t, configure: configure}
+	t.Cleanup(c.Net.Close)
+	for i := range size {
+		store := raft.NewInmemStore()
+		c.Nodes = append(c.Nodes, &Node{ID: fmt.Sprintf("n%d", i+1), Store: store, Log: store, Snapshots: raft.NewInmemSnapshotStore()})
+	}
+	for _, n := range c.Nodes {
+		c.Start(n)
+		t.Cleanup(func() { c.Stop(n) })
+	}
+	return c
+}
+
+// Start opens and runs a node on the stores that it has.
+func (c *Cluster) Start(n *Node) {
+	c.t.Helper()
+	cfg := cluster.Config{
+		NodeID: n.ID, RaftAddress: address(n.ID), RegistryID: Registry,
+		Storage: &cluster.Storage{Log: n.Log, Stable: n.Store, Snapshots: n.Snapshots},
+		Network: host{c.Net, n.ID},
+	}
+	for _, peer := range c.Nodes {
+		cfg.Peers = append(cfg.Peers, cluster.Peer{ID: peer.ID, Address: address(peer.ID)})
+	}
+	if c.configure != nil {
+		c.configure(&cfg)
+	}
+	node, err := cluster.Open(cfg)
+	if err != nil {
+		c.t.Fatalf("opening %s: %v", n.ID, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	n.Node, n.cancel, n.done = node, cancel, make(chan error, 1)
+	done := n.done
+	go func() { done <- node.Run(ctx) }()
+}
+
+// Stop stops a node gracefully, if it runs, and returns what its Run returned.
+func (c *Cluster) Stop(n *Node) error {
+	if n.cancel == nil {
+		return nil
+	}
+	n.cancel()
+	n.cancel = nil
+	return <-n.done
+}
+
+// Ended waits for a node to stop by itself and returns why it did.
+func (c *Cluster) Ended(n *Node) error {
+	err := <-n.done
+	n.cancel()
+	n.cancel = nil
+	return err
+}
+
+// Crash ends a node as if its process had been killed: nothing that it does from now
+// on reaches anyone.
+func (c *Cluster) Crash(n *Node) {
+	c.Net.Crash(n.ID)
+	c.Stop(n)
+}
+
+// Wait waits until the condition holds, for as much virtual time as limit says.
+func (c *Cluster) Wait(what string, limit time.Duration, holds func() bool) {
+	c.t.Helper()
+	for end := time.Now().Add(limit); !holds(); <-time.After(time.Millisecond) {
+		if time.Now().After(end) {
+			c.t.Fatalf("after %v: %s", limit, what)
+		}
+	}
+}
+
+// Leader waits for a leader that is ready for reads and returns it. Nodes in except
+// do not count.
+func (c *Cluster) Leader(except ...*Node) *Node {
+	c.t.Helper()
+	var leader *Node
+	c.Wait("there is no leader", time.Minute, func() bool {
+		for _, n := range c.Nodes {
+			if n.cancel != nil && !contains(except, n) && n.Status().Role == cluster.Leader && n.Founded() {
+				leader = n
+				return true
+			}
+		}
+		return false
+	})
+	return leader
+}
+
+// Founded reports whether the node knows the cluster to be founded.
+func (n *Node) Founded() bool { return n.View().Founded() }
+
+// Running reports whether the node runs.
+func (n *Node) Running() bool { return n.cancel != nil }
+
+// Follower returns a running node that is not the leader and not in except.
+func (c *Cluster) Follower(except ...*Node) *Node {
+	c.t.Helper()
+	leader := c.Leader(except...)
+	for _, n := range c.Nodes {
+		if n.cancel != nil && n != leader && !contains(except, n) {
+			return n
+		}
+	}
+	c.t.Fatal("there is no follower")
+	return nil
+}
+
+// Ready waits until all running nodes are ready.
+func (c *Cluster) Ready() {
+	c.t.Helper()
+	c.Wait("not all nodes are ready", time.Minute, func() bool {
+		for _, n := range c.Nodes {
+			if n.cancel == nil {
+				continue
+			}
+			for _, check := range n.Node.Ready() {
+				if !check.OK {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+// Agree waits until all running nodes have applied the same index, and fails the test
+// if their states differ there. It returns the common state's view.
+func (c *Cluster) Agree() fsm.View {
+	c.t.Helper()
+	var views []fsm.View
+	c.Wait("the nodes do not reach one applied index", time.Minute, func() bool {
+		views = views[:0]
+		for _, n := range c.Nodes {
+			if n.cancel != nil {
+				views = append(views, n.View())
+			}
+		}
+		for _, v := range views {
+			if v.Index() != views[0].Index() {
+				return false
+			}
+		}
+		return len(views) > 0
+	})
+	for i, v := range views {
+		if v.StateHash() != views[0].StateHash() {
+			c.t.Fatalf("states differ at index %d between the running nodes 0 and %d", v.Index(), i)
+		}
+	}
+	return views[0]
+}
+
+// Command returns a command to the default registry.
+func Command(op fsm.Op) fsm.Command {
+	return fsm.Command{Registry: Registry, Actor: "anonymous", Op: op}
+}
+
+// Entities returns a small registry: a global, two components linked to it, and an api
+// linked to the first component.
+func Entities() []fsm.Entity {
+	entity := func(id string, kind fsm.EntityType, parent string) fsm.Entity {
+		e := fsm.Entity{ID: id, Type: kind, CurrentVersion: "1.0.0", UpdateStrategy: fsm.Independent, ParentVersionID: parent, DisplayName: id}
+		if parent != "" {
+			e.UpdateStrategy = fsm.LinkedToParent
+		}
+		return e
+	}
+	return []fsm.Entity{
+		entity("global:main", fsm.TypeGlobal, ""),
+		entity("component:a", fsm.TypeComponent, "global:main"),
+		entity("component:b", fsm.TypeComponent, "global:main"),
+		entity("api:a", fsm.TypeAPIScope, "component:a"),
+	}
+}
+
+// Seed is a cluster.Config's Seed that imports Entities.
+func Seed() (fsm.Migrate, error) {
+	return fsm.Migrate{Source: "test", Entities: Entities()}, nil
+}
+
+func contains(nodes []*Node, n *Node) bool {
+	for _, m := range nodes {
+		if m == n {
+			return true
+		}
+	}
+	return false
+}
+
+func address(id string) string { return id + ":9000" }
+
+// host is the network as one node sees it.
+type host struct {
+	net *memnet.Network
+	id  string
+}
+
+// Listen listens on an address of the host.
+func (h host) Listen(address string) (net.Listener, error) { return h.net.Listen(address) }
+
+// Dial connects from the host.
+func (h host) Dial(ctx context.Context, address string) (net.Conn, error) {
+	return h.net.Dial(ctx, h.id, address)
+}
