@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -226,8 +227,10 @@ func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) 
 	switch {
 	case errors.Is(err, errNotSent):
 		refuseAll(own, errNotLeader)
-	case err != nil || len(reply.Outcomes) != len(own):
-		refuseAll(own, unknown(errors.Join(err, errors.New("the way to the leader broke"))))
+	case err != nil:
+		refuseAll(own, unknown(fmt.Errorf("the way to the leader broke: %w", err)))
+	case len(reply.Outcomes) != len(own):
+		refuseAll(own, unknown(errors.New("the leader answered something else")))
 	default:
 		for i, p := range own {
 			p.decide(reply.Outcomes[i].Result, reply.Outcomes[i].err())

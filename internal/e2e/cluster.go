@@ -1,0 +1,240 @@
+// Package e2e runs clusters of real tesd processes on loopback, for tests of what
+// users rely on: it builds the command once, starts nodes on free ports with data in
+// temporary directories, kills and restarts them, and ends with the test. What the
+// nodes logged is shown when a test fails.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tesd/tesd/client"
+)
+
+// Build builds the command into dir and returns its path. It is for TestMain.
+func Build(dir string) (string, error) {
+	binary := filepath.Join(dir, "tesd")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "github.com/tesd/tesd/cmd/tesd")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the command: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// Cluster is three nodes, each a process when it runs.
+type Cluster struct {
+	Nodes []*Node
+
+	t      *testing.T
+	binary string
+	args   []string
+}
+
+// Node is one of them.
+type Node struct {
+	ID      string
+	URL     string // of its HTTP API
+	HTTP    string // host:port of it
+	Raft    string // host:port of the raft port
+	DataDir string
+
+	log     *os.File
+	process *exec.Cmd // nil while it does not run
+	exited  chan error
+}
+
+// New starts a cluster of three nodes. args are added to each node's serve command.
+func New(t *testing.T, binary string, args ...string) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, binary: binary, args: args}
+	dir := t.TempDir()
+	ports := freePorts(t, 6)
+	for i := range 3 {
+		id := fmt.Sprintf("n%d", i+1)
+		log, err := os.Create(filepath.Join(dir, id+".log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Nodes = append(c.Nodes, &Node{
+			ID: id, HTTP: ports[2*i], URL: "http://" + ports[2*i], Raft: ports[2*i+1], DataDir: filepath.Join(dir, id), log: log,
+		})
+	}
+	t.Cleanup(c.end)
+	for _, n := range c.Nodes {
+		c.Start(n)
+	}
+	c.Ready()
+	return c
+}
+
+// freePorts returns addresses on loopback that nobody listens on.
+func freePorts(t *testing.T, n int) []string {
+	t.Helper()
+	var addresses []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		addresses = append(addresses, l.Addr().String())
+	}
+	return addresses
+}
+
+// Start starts a node's process on the data that it has.
+func (c *Cluster) Start(n *Node) {
+	c.t.Helper()
+	var peers []string
+	for _, p := range c.Nodes {
+		peers = append(peers, p.ID+"="+p.Raft)
+	}
+	args := append([]string{"serve", "--node-id", n.ID, "--data-dir", n.DataDir, "--http", n.HTTP, "--raft", n.Raft,
+		"--peers", strings.Join(peers, ",")}, c.args...)
+	n.process = exec.Command(c.binary, args...)
+	n.process.Stdout, n.process.Stderr = n.log, n.log
+	if err := n.process.Start(); err != nil {
+		c.t.Fatalf("starting %s: %v", n.ID, err)
+	}
+	n.exited = make(chan error, 1)
+	process, exited := n.process, n.exited
+	go func() { exited <- process.Wait() }()
+}
+
+// Kill ends processes with SIGKILL, all of them before it waits for the first.
+func (c *Cluster) Kill(nodes ...*Node) {
+	for _, n := range nodes {
+		n.process.Process.Kill()
+	}
+	for _, n := range nodes {
+		<-n.exited
+		n.process = nil
+	}
+}
+
+// Stop ends a process with SIGTERM and returns how it exited.
+func (c *Cluster) Stop(n *Node) error {
+	n.process.Process.Signal(os.Interrupt)
+	n.process = nil
+	select {
+	case err := <-n.exited:
+		return err
+	case <-time.After(20 * time.Second):
+		return errors.New("the node did not stop in 20 s")
+	}
+}
+
+// end kills what still runs, and shows the logs of a failed test.
+func (c *Cluster) end() {
+	for _, n := range c.Nodes {
+		if n.process != nil {
+			c.Kill(n)
+		}
+		n.log.Close()
+		if c.t.Failed() {
+			log, _ := os.ReadFile(n.log.Name())
+			const most = 8 << 10
+			c.t.Logf("%s logged, at the end:\n%s", n.ID, bytes.TrimSpace(log[max(0, len(log)-most):]))
+		}
+	}
+}
+
+// Wait waits until the condition holds, for limit at most.
+func (c *Cluster) Wait(what string, limit time.Duration, holds func() bool) {
+	c.t.Helper()
+	end := time.After(limit)
+	for !holds() {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-end:
+			c.t.Fatalf("after %v: %s", limit, what)
+		}
+	}
+}
+
+// Ready waits until all running nodes are ready.
+func (c *Cluster) Ready() {
+	c.t.Helper()
+	for _, n := range c.Nodes {
+		if n.process == nil {
+			continue
+		}
+		one := c.Client(n)
+		c.Wait(n.ID+" is not ready", 30*time.Second, func() bool {
+			_, err := one.Ready(c.t.Context())
+			return err == nil
+		})
+	}
+}
+
+// Client returns a client of the given nodes; of all of them if none is given.
+func (c *Cluster) Client(nodes ...*Node) *client.Client {
+	c.t.Helper()
+	if len(nodes) == 0 {
+		nodes = c.Nodes
+	}
+	var endpoints []string
+	for _, n := range nodes {
+		endpoints = append(endpoints, n.URL)
+	}
+	cl, err := client.New(endpoints, client.WithTimeout(30*time.Second))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return cl
+}
+
+// Leader returns the node that leads, waiting for one.
+func (c *Cluster) Leader() *Node {
+	c.t.Helper()
+	var leader *Node
+	c.Wait("there is no leader", 30*time.Second, func() bool {
+		for _, n := range c.Nodes {
+			if n.process == nil {
+				continue
+			}
+			health, err := c.Client(n).Health(context.Background())
+			if err == nil && health.Role == "leader" {
+				leader = n
+				return true
+			}
+		}
+		return false
+	})
+	return leader
+}
+
+// Status returns the state of the cluster once all three nodes have applied the same
+// index, and fails the test if their state hashes differ there.
+func (c *Cluster) Status() *client.ClusterStatus {
+	c.t.Helper()
+	var status *client.ClusterStatus
+	c.Wait("the nodes do not reach one applied index", 30*time.Second, func() bool {
+		var err error
+		if status, err = c.Client().Cluster(c.t.Context()); err != nil || len(status.Nodes) != 3 {
+			return false
+		}
+		for _, n := range status.Nodes {
+			if n.AppliedIndex == nil || *n.AppliedIndex != *status.Nodes[0].AppliedIndex {
+				return false
+			}
+		}
+		return true
+	})
+	for _, n := range status.Nodes {
+		if *n.StateHash != *status.Nodes[0].StateHash {
+			c.t.Fatalf("state hashes differ at applied index %d: %s has %s, %s has %s",
+				*n.AppliedIndex, n.ID, *n.StateHash, status.Nodes[0].ID, *status.Nodes[0].StateHash)
+		}
+	}
+	return status
+}
