@@ -238,3 +238,27 @@ func (c *Cluster) Status() *client.ClusterStatus {
 	}
 	return status
 }
+
+// Run runs the command as a user would, with the cluster's endpoints, and returns what
+// it wrote to standard output and its exit code. Standard error goes to the test's log.
+func (c *Cluster) Run(args ...string) (stdout string, code int) {
+	c.t.Helper()
+	var endpoints []string
+	for _, n := range c.Nodes {
+		endpoints = append(endpoints, n.URL)
+	}
+	cmd := exec.Command(c.binary, args...)
+	cmd.Env = append(os.Environ(), "TESD_ENDPOINTS="+strings.Join(endpoints, ","))
+	var out, diagnostics bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &diagnostics
+	err := cmd.Run()
+	if diagnostics.Len() > 0 {
+		c.t.Logf("tesd %s: %s", strings.Join(args, " "), bytes.TrimSpace(diagnostics.Bytes()))
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return out.String(), exit.ExitCode()
+	} else if err != nil {
+		c.t.Fatalf("running tesd %s: %v", strings.Join(args, " "), err)
+	}
+	return out.String(), 0
+}
