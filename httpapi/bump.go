@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/cluster"
+	"github.com/tesd/tesd/fsm"
+)
+
+// outcome is what a bump or a batch did, or would do.
+type outcome struct {
+	dryRun   bool
+	registry string
+	revision uint64
+	changes  []fsm.Change
+	entities []fsm.Entity // parallel to changes
+	items    []int        // of a batch: how many of the changes belong to each request
+	seal     seal         // zero of a dry run
+}
+
+// seal is what an answer carries of the receipt.
+type seal struct {
+	transactionID, signature, keyID string
+	timestamp                       int64
+}
+
+func (s *Server) bump(c *call) (*answer, error) {
+	return serveBump[bumpBody](c, func(o *outcome) any {
+		return client.BumpResponse{
+			Success: true, DryRun: o.dryRun, RegistryID: o.registry, Revision: o.revision,
+			Bumped: entitiesOf(o.entities), Changes: changesOf(o.changes),
+			TransactionID: o.seal.transactionID, Signature: o.seal.signature, KeyID: o.seal.keyID, Timestamp: o.seal.timestamp,
+			HSL: hslSuccess,
+		}
+	})
+}
+
+func (s *Server) batch(c *call) (*answer, error) {
+	return serveBump[batchBody](c, func(o *outcome) any {
+		resp := client.BatchResponse{
+			Success: true, DryRun: o.dryRun, RegistryID: o.registry, Revision: o.revision,
+			Results:       make([]client.BatchResult, len(o.items)),
+			TransactionID: o.seal.transactionID, Signature: o.seal.signature, KeyID: o.seal.keyID, Timestamp: o.seal.timestamp,
+			HSL: hslSuccess,
+		}
+		first := 0
+		for i, n := range o.items {
+			resp.Results[i] = client.BatchResult{
+				Bumped: entitiesOf(o.entities[first : first+n]), Changes: changesOf(o.changes[first : first+n]),
+			}
+			first += n
+		}
+		return resp
+	})
+}
+
+// serveBump answers a bump or a batch, whose body is a B.
+func serveBump[B body](c *call, render func(*outcome) any) (*answer, error) {
+	start := c.s.now()
+	cmd, dryRun, err := readCommand[B](c, maxBody)
+	if err != nil {
+		return nil, err
+	}
+	var o outcome
+	if dryRun {
+		o, err = c.plan(cmd)
+	} else {
+		o, err = c.commit(cmd)
+		c.reportBump(cmd, len(o.changes), start, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.stamp(o.revision)
+	return jsonAnswer(render(&o))
+}
+
+// plan works out what a command would do.
+func (c *call) plan(cmd fsm.Command) (outcome, error) {
+	view, err := c.read(cluster.ReadOptions{Mode: cluster.Linearizable})
+	if err != nil {
+		return outcome{}, err
+	}
+	plan, refusal := view.Plan(cmd)
+	if refusal != nil {
+		return outcome{}, refusal
+	}
+	return outcome{
+		dryRun: true, registry: cmd.Registry, revision: plan.Revision,
+		changes: plan.Changes, entities: plan.Entities, items: plan.Items,
+	}, nil
+}
+
+// commit carries a command out.
+func (c *call) commit(cmd fsm.Command) (outcome, error) {
+	result, err := c.propose(cmd)
+	if err != nil {
+		return outcome{}, err
+	}
+	t := result.Transaction
+	if t == nil {
+		return outcome{}, errors.New("a bump succeeded without a transaction")
+	}
+	seal, err := c.seal(t)
+	if err != nil {
+		return outcome{}, err
+	}
+	return outcome{
+		registry: t.RegistryID, revision: t.Revision,
+		changes: t.Changes, entities: result.Entities, items: t.Items, seal: seal,
+	}, nil
+}
+
+// seal signs a transaction for its answer. The transaction stands even if that fails:
+// a repeat with the same key gets its answer, from this node or from another.
+func (c *call) seal(t *fsm.Transaction) (seal, error) {
+	signature, err := c.s.node.Sign(t.Payload())
+	if err != nil {
+		return seal{}, fmt.Errorf("%w: signing the answer: %w", cluster.ErrUnknownOutcome, err)
+	}
+	c.w.Header().Set("Tes-Sig", signature)
+	return seal{transactionID: t.ID, signature: signature, keyID: t.KeyID, timestamp: t.Timestamp}, nil
+}
+
+// reportBump logs what became of a bump or a batch that was proposed. The repeat of
+// an earlier answer is no news.
+func (c *call) reportBump(cmd fsm.Command, bumped int, start time.Time, err error) {
+	if c.w.Header().Get("Idempotency-Replayed") != "" {
+		return
+	}
+	scope := "batch"
+	if op, ok := cmd.Op.(fsm.Bump); ok {
+		scope = op.Scope.String()
+	}
+	fields := []any{
+		"scope", scope, "entityId", c.entityID, "duration", c.s.now().Sub(start).Milliseconds(), "entitiesBumped", bumped,
+		"registryId", c.registry, "requestId", c.id, "threadGroup", domain, "threadId", threadID,
+	}
+	if err != nil {
+		c.s.log.Warn("version_bump_failed", append(fields, "hsl", hslFailure, "error", err.Error())...)
+		return
+	}
+	c.s.log.Info("version_bump_success", append(fields, "hsl", hslSuccess)...)
+}

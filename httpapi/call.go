@@ -1,0 +1,158 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/cluster"
+	"github.com/tesd/tesd/fsm"
+)
+
+// call is one request on its way through the server.
+type call struct {
+	s        *Server
+	w        http.ResponseWriter // for headers; the answer is written when the handler is done
+	r        *http.Request
+	id       string // the request's id
+	route    *route // nil if there is none for it
+	registry string // the one that the request is about
+	tail     string // the variable part of the path
+	entityID string // the one that the request is about, for errors
+	proposed bool   // a command was handed to the cluster: its outcome may be unknown
+}
+
+// answer is what a handler makes of a call.
+type answer struct {
+	status      int    // 0 stands for 200
+	contentType string // "" stands for application/json
+	body        []byte
+}
+
+// serve answers one request.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	c := &call{s: s, w: w, r: r, id: r.Header.Get("X-Request-Id")}
+	if !saneRequestID(c.id) {
+		c.id = s.newRequestID()
+	}
+	h := w.Header()
+	h.Set("Tes-Request-Id", c.id)
+	h.Set("Tes-Node", s.nodeID)
+	h.Set("Cache-Control", "no-cache")
+	if id := s.node.View().Cluster().ClusterID; id != "" {
+		h.Set("Tes-Cluster", id)
+	}
+	a, err := c.run()
+	if err != nil {
+		a = c.refuse(err)
+	}
+	a.write(w, r)
+}
+
+// run finds the handler and runs it. A panic of the handler becomes an error.
+func (c *call) run() (a *answer, err error) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if e, ok := p.(error); ok && errors.Is(e, http.ErrAbortHandler) {
+			panic(p)
+		}
+		a, err = nil, &failure{code: client.CodeInternal, cause: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+	}()
+	if err := c.s.routes.find(c, c.s.defaultRegistry); err != nil {
+		return nil, err
+	}
+	if c.s.draining.Load() && !c.route.local {
+		return nil, cluster.ErrShuttingDown
+	}
+	return c.route.handle(c.s, c)
+}
+
+// write sends the answer. HEAD gets the headers alone.
+func (a *answer) write(w http.ResponseWriter, r *http.Request) {
+	status := a.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	if status != http.StatusNotModified {
+		contentType := a.contentType
+		if contentType == "" {
+			contentType = "application/json"
+		}
+		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+	}
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		w.Write(a.body) // if the caller is gone there is no one to tell
+	}
+}
+
+// jsonAnswer is the answer whose body is v.
+func jsonAnswer(v any) (*answer, error) {
+	body, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return nil, fmt.Errorf("encoding the answer: %w", err)
+	}
+	return &answer{body: body}, nil
+}
+
+// saneRequestID reports whether a caller's name for its request may be used as it is.
+func saneRequestID(id string) bool {
+	ok := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._:/+=-", r)
+	}
+	return id != "" && len(id) <= 128 && strings.IndexFunc(id, func(r rune) bool { return !ok(r) }) < 0
+}
+
+// deadline returns the context of the call's one read or write.
+func (c *call) deadline() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.r.Context(), requestTimeout)
+}
+
+// read returns a state that is as fresh as o asks for.
+func (c *call) read(o cluster.ReadOptions) (fsm.View, error) {
+	ctx, cancel := c.deadline()
+	defer cancel()
+	o.Registry = c.registry
+	view, err := c.s.node.Read(ctx, o)
+	if err == nil && !view.Founded() {
+		err = fmt.Errorf("%w: the cluster has not been founded yet", cluster.ErrNotReady)
+	}
+	return view, err
+}
+
+// propose carries out a command. What the state machine refuses comes back as the
+// [fsm.Refusal].
+func (c *call) propose(cmd fsm.Command) (fsm.Result, error) {
+	ctx, cancel := c.deadline()
+	defer cancel()
+	c.proposed = true
+	result, err := c.s.node.Propose(ctx, cmd)
+	if err != nil {
+		return fsm.Result{}, err
+	}
+	if result.Replayed {
+		c.w.Header().Set("Idempotency-Replayed", "true")
+	}
+	if result.Refusal != nil {
+		return fsm.Result{}, result.Refusal
+	}
+	return result, nil
+}
+
+// stamp notes the registry's revision in the headers.
+func (c *call) stamp(revision uint64) {
+	n := strconv.FormatUint(revision, 10)
+	c.w.Header().Set("ETag", `"`+n+`"`)
+	c.w.Header().Set("Tes-Revision", n)
+}

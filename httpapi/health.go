@@ -1,0 +1,132 @@
+package httpapi
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/cluster"
+	"github.com/tesd/tesd/fsm"
+)
+
+// threadID is how the system that tesd serves names its thread of versions.
+const threadID = "0x6001"
+
+// The lifecycles of a registry, as this node sees it.
+const (
+	lifecycleBlocked    = "BLOCKED"    // there is no quorum
+	lifecycleCreated    = "CREATED"    // it has no entities
+	lifecycleTerminated = "TERMINATED" // it has been without transactions for long
+	lifecycleRunning    = "RUNNING"
+)
+
+// lifecycle returns the first lifecycle that holds.
+func (s *Server) lifecycle(r fsm.Registry) string {
+	switch {
+	case s.node.Status().Leader == "":
+		return lifecycleBlocked
+	case r.Len() == 0:
+		return lifecycleCreated
+	case s.now().Sub(time.UnixMilli(r.LastTimestamp())) >= s.alarmTimeout:
+		return lifecycleTerminated
+	}
+	return lifecycleRunning
+}
+
+// health answers how this node does, from its own state. A registry that it does not
+// know is unknown only once the cluster has been founded.
+func (s *Server) health(c *call) (*answer, error) {
+	if err := c.noQuery(); err != nil {
+		return nil, err
+	}
+	view, status := s.node.View(), s.node.Status()
+	resp := client.Health{
+		Status: "ok", ThreadID: threadID, RegistryID: c.registry, Node: s.nodeID, Role: string(status.Role),
+		ClusterID: view.Cluster().ClusterID, HSL: hslSuccess,
+	}
+	r, ok := view.Registry(c.registry)
+	switch {
+	case ok:
+		resp.Revision, resp.Lifecycle = r.Revision(), s.lifecycle(r)
+	case view.Founded() && c.registry != s.defaultRegistry:
+		return nil, unknownRegistry(c.registry)
+	case status.Leader == "":
+		resp.Lifecycle = lifecycleBlocked
+	default:
+		resp.Lifecycle = lifecycleCreated
+	}
+	return jsonAnswer(resp)
+}
+
+// clusterStatus answers the cluster as this node sees it.
+func (s *Server) clusterStatus(c *call) (*answer, error) {
+	if err := c.noQuery(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := c.deadline()
+	defer cancel()
+	members := slices.SortedFunc(slices.Values(s.node.Members(ctx)), func(a, b cluster.Member) int { return cmp.Compare(a.ID, b.ID) })
+	status := s.node.Status()
+	resp := client.ClusterStatus{ClusterID: status.ClusterID, Leader: status.Leader, Term: status.Term, Nodes: []client.NodeStatus{}}
+	for _, m := range members {
+		node := client.NodeStatus{ID: m.ID, Address: m.RaftAddress, Voter: m.Voter, Reachable: m.Status != nil}
+		if st := m.Status; st != nil {
+			role := string(st.Role)
+			node.HTTPAddress, node.Role, node.StateHash = &st.HTTPAddress, &role, &st.StateHash
+			node.CommitIndex, node.AppliedIndex = &st.CommitIndex, &st.AppliedIndex
+		}
+		resp.Nodes = append(resp.Nodes, node)
+	}
+	return jsonAnswer(resp)
+}
+
+// livez answers that the process is alive: it does, so it is.
+func (s *Server) livez(c *call) (*answer, error) {
+	if err := c.noQuery(); err != nil {
+		return nil, err
+	}
+	return &answer{body: []byte(`{"status":"ok"}`)}, nil
+}
+
+// readyz answers whether this node is ready to serve; with verbose, by a line of text
+// for each check.
+func (s *Server) readyz(c *call) (*answer, error) {
+	var f faults
+	q := newQuery(c.r.URL.RawQuery, &f)
+	verbose := q.flag("verbose")
+	q.finish()
+	if err := f.failure(); err != nil {
+		return nil, err
+	}
+	checks := slices.Clone(s.node.Ready())
+	if s.draining.Load() {
+		checks = append(checks, cluster.Check{Name: "shutdown", Detail: cluster.ErrShuttingDown.Error()})
+	}
+	var failing []string
+	var lines strings.Builder
+	for _, check := range checks {
+		if check.OK {
+			lines.WriteString("[+]" + check.Name + " ok\n")
+			continue
+		}
+		failing = append(failing, check.Name+": "+check.Detail)
+		lines.WriteString("[-]" + check.Name + ": " + check.Detail + "\n")
+	}
+	a := &answer{body: []byte(`{"status":"ok"}`)}
+	if len(failing) > 0 {
+		a = c.refuse(&failure{code: client.CodeNotReady, message: "the node is not ready: " + strings.Join(failing, "; ")})
+	}
+	if verbose {
+		a.contentType, a.body = "text/plain; charset=utf-8", []byte(lines.String())
+	}
+	return a, nil
+}
+
+// noQuery refuses parameters where there are none.
+func (c *call) noQuery() error {
+	var f faults
+	newQuery(c.r.URL.RawQuery, &f).finish()
+	return f.failure()
+}

@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tesd/tesd/cluster"
+)
+
+// query reads the parameters behind a path's "?". Each may be given once; one that
+// nobody asked for is a fault.
+type query struct {
+	values url.Values
+	asked  []string
+	f      *faults
+}
+
+func newQuery(raw string, f *faults) *query {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		f.add("?", "the query cannot be read: %v", err)
+	}
+	return &query{values: values, f: f}
+}
+
+// text returns a parameter as it is.
+func (q *query) text(name string) (value string, given bool) {
+	q.asked = append(q.asked, name)
+	values := q.values[name]
+	if len(values) == 0 {
+		return "", false
+	}
+	if len(values) > 1 {
+		q.f.add("?"+name, "is given more than once")
+		return "", false
+	}
+	if !utf8.ValidString(values[0]) {
+		q.f.add("?"+name, "is not valid UTF-8")
+		return "", false
+	}
+	return values[0], true
+}
+
+// checked returns a parameter that check finds nothing wrong with.
+func (q *query) checked(name string, check func(string) error) (value string, given bool) {
+	value, given = q.text(name)
+	if !given {
+		return "", false
+	}
+	if err := check(value); err != nil {
+		q.f.add("?"+name, "%v", err)
+	}
+	return value, true
+}
+
+// uint returns a parameter that is a whole number.
+func (q *query) uint(name string) (n uint64, given bool) {
+	value, given := q.text(name)
+	if !given {
+		return 0, false
+	}
+	n, ok := parseRevision(value)
+	if !ok {
+		q.f.add("?"+name, "must be a whole number")
+	}
+	return n, true
+}
+
+// count returns a parameter that is a number of things on a page, 0 if it is not given.
+func (q *query) count(name string) int {
+	value, given := q.text(name)
+	if !given {
+		return 0
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > maxPage {
+		q.f.add("?"+name, "must be a number from 1 to %d", maxPage)
+		return 0
+	}
+	return n
+}
+
+// bool returns a parameter that is true or false.
+func (q *query) bool(name string) (value, given bool) {
+	text, given := q.text(name)
+	if given && text != "true" && text != "false" {
+		q.f.add("?"+name, "must be true or false")
+	}
+	return text == "true", given
+}
+
+// flag returns a parameter that says true by being there, with or without a value.
+func (q *query) flag(name string) bool {
+	if values := q.values[name]; len(values) == 1 && values[0] == "" {
+		q.asked = append(q.asked, name)
+		return true
+	}
+	value, _ := q.bool(name)
+	return value
+}
+
+// readOptions returns how fresh the state must be. A bound alone implies a stale read
+// that keeps to it.
+func (q *query) readOptions() cluster.ReadOptions {
+	var o cluster.ReadOptions
+	consistency, named := q.text("consistency")
+	switch {
+	case consistency == "stale":
+		o.Mode = cluster.Stale
+	case named && consistency != "linearizable":
+		q.f.add("?consistency", "must be linearizable or stale")
+	}
+	if text, given := q.text("max_stale"); given {
+		age, err := time.ParseDuration(text)
+		switch {
+		case err != nil || age <= 0:
+			q.f.add("?max_stale", "must be a duration above 0, such as 2s")
+		case consistency == "linearizable":
+			q.f.add("?max_stale", "is for consistency=stale")
+		}
+		o.Mode, o.MaxStale = cluster.Stale, age
+	}
+	if revision, given := q.uint("min_revision"); given {
+		o.MinRevision = revision
+		if !named {
+			o.Mode = cluster.Stale
+		}
+	}
+	return o
+}
+
+// finish notes the parameters that nobody asked for.
+func (q *query) finish() {
+	var unknown []string
+	for name := range q.values {
+		if !slices.Contains(q.asked, name) {
+			unknown = append(unknown, name)
+		}
+	}
+	slices.Sort(unknown)
+	for _, name := range unknown {
+		q.f.add("?"+shorten(name), "is not a known parameter")
+	}
+}

@@ -1,0 +1,160 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/fsm"
+)
+
+// Limits of a body, in bytes.
+const (
+	maxBody        = 1 << 20
+	maxMigrateBody = 64 << 20
+)
+
+// anonymous is the actor of a request that nobody had to sign.
+const anonymous = "anonymous"
+
+// body is what a write sends, as it is decoded.
+type body interface {
+	// operation returns what is asked for, with the defaults filled in, and whether
+	// only to plan it. It notes what is missing.
+	operation(f *faults) (op fsm.Op, dryRun bool)
+}
+
+// readCommand reads a write whose body is a B, and refuses it with all its faults.
+func readCommand[B body](c *call, limit int64) (cmd fsm.Command, dryRun bool, err error) {
+	raw, err := c.readBody(limit)
+	if err != nil {
+		return fsm.Command{}, false, err
+	}
+	var f faults
+	newQuery(c.r.URL.RawQuery, &f).finish()
+	cmd = fsm.Command{Registry: c.registry, Actor: anonymous, Key: c.idempotencyKey(&f), IfMatch: c.ifMatch(&f)}
+	var b B
+	if !decode(raw, &b, &f) {
+		return fsm.Command{}, false, f.failure()
+	}
+	cmd.Op, dryRun = b.operation(&f)
+	if !f.full() {
+		for _, p := range cmd.Check() {
+			f.add(p.Path, "%s", p.Message)
+		}
+	}
+	c.entityID = cmd.EntityID()
+	return cmd, dryRun, f.failure()
+}
+
+// readBody returns the body of a write, which is JSON by its own account and no
+// larger than limit.
+func (c *call) readBody(limit int64) ([]byte, error) {
+	if err := checkContentType(c.r.Header); err != nil {
+		return nil, err
+	}
+	tooLarge := &failure{code: client.CodePayloadTooLarge, message: fmt.Sprintf("the body exceeds the limit of %d bytes", limit)}
+	if c.r.ContentLength > limit {
+		return nil, tooLarge
+	}
+	var raw bytes.Buffer
+	raw.Grow(int(min(max(c.r.ContentLength, 0), maxBody)) + bytes.MinRead) // no more on a caller's mere word
+	_, err := raw.ReadFrom(http.MaxBytesReader(c.w, c.r.Body, limit))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, tooLarge
+	} else if err != nil {
+		return nil, &failure{code: client.CodeInvalidRequest, message: "the body could not be read to its end"}
+	}
+	return raw.Bytes(), nil
+}
+
+// checkContentType refuses a body that does not call itself JSON in UTF-8.
+func checkContentType(h http.Header) error {
+	unsupported := func(message string) error {
+		return &failure{code: client.CodeUnsupportedMediaType, message: message}
+	}
+	values := h["Content-Type"]
+	if len(values) != 1 {
+		return unsupported("a body needs one Content-Type: application/json")
+	}
+	media, params, err := mime.ParseMediaType(values[0])
+	switch charset, given := params["charset"]; {
+	case err != nil || media != "application/json":
+		return unsupported("a body needs the Content-Type application/json")
+	case given && !strings.EqualFold(charset, "utf-8"):
+		return unsupported("a body needs the charset utf-8")
+	case len(h["Content-Encoding"]) > 0:
+		return unsupported("a body must not have a Content-Encoding")
+	}
+	return nil
+}
+
+// header returns the value of a header that may be given once.
+func (c *call) header(name string, f *faults) (value string, given bool) {
+	values := c.r.Header[name]
+	if len(values) == 0 {
+		return "", false
+	}
+	if len(values) > 1 {
+		f.add(name, "is given more than once")
+		return "", false
+	}
+	return values[0], true
+}
+
+func (c *call) idempotencyKey(f *faults) string {
+	key, given := c.header("Idempotency-Key", f)
+	if !given {
+		return ""
+	}
+	if err := fsm.CheckKey(key); err != nil {
+		f.add("Idempotency-Key", "%v", err)
+		return ""
+	}
+	return key
+}
+
+// ifMatch returns the revision that a write asks for, nil for any.
+func (c *call) ifMatch(f *faults) *uint64 {
+	tag, given := c.header("If-Match", f)
+	if !given {
+		return nil
+	}
+	digits, opened := strings.CutPrefix(tag, `"`)
+	digits, closed := strings.CutSuffix(digits, `"`)
+	revision, ok := parseRevision(digits)
+	if !opened || !closed || !ok {
+		f.add("If-Match", `must be one revision in quotes, such as "12"`)
+		return nil
+	}
+	return &revision
+}
+
+// notModified is the answer to a read of what the caller has already.
+func notModified() *answer { return &answer{status: http.StatusNotModified} }
+
+// ifNoneMatch reports whether the caller has the state of this revision already. A
+// list that cannot be read matches nothing: then the caller gets what it has.
+func (c *call) ifNoneMatch(revision uint64) bool {
+	want := `"` + strconv.FormatUint(revision, 10) + `"`
+	for _, list := range c.r.Header["If-None-Match"] {
+		for tag := range strings.SplitSeq(list, ",") {
+			tag = strings.TrimSpace(tag)
+			if tag == "*" || strings.TrimPrefix(tag, "W/") == want {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// parseRevision reads a decimal number that is written in the one usual way.
+func parseRevision(s string) (revision uint64, ok bool) {
+	revision, err := strconv.ParseUint(s, 10, 64)
+	return revision, err == nil && strconv.FormatUint(revision, 10) == s
+}

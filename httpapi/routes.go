@@ -1,0 +1,145 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/fsm"
+)
+
+// route is one line of the table of routes.
+type route struct {
+	method    string // GET serves HEAD too
+	pattern   string // {name} stands for one segment, {name...} for one or more at the end
+	operation string // what errors call it
+	local     bool   // about this node alone: served while it drains, too
+	handle    func(*Server, *call) (*answer, error)
+}
+
+// routes is the table of all routes. Those below /version are about a registry, and
+// stand below /registries/{registry} as well.
+func routes() []route {
+	return []route{
+		{"POST", "/version/bump", "bump", false, (*Server).bump},
+		{"POST", "/version/batch", "batch", false, (*Server).batch},
+		{"POST", "/version/migrate", "migrate", false, (*Server).migrate},
+		{"GET", "/version/registry", "registry", false, (*Server).registry},
+		{"GET", "/version/entities/{id...}", "entity", false, (*Server).entity},
+		{"GET", "/version/history", "history", false, (*Server).history},
+		{"GET", "/version/receipts/{revision}", "receipt", false, (*Server).receipt},
+		{"GET", "/version/health", "health", true, (*Server).health},
+		{"GET", "/cluster", "cluster", true, (*Server).clusterStatus},
+		{"GET", "/livez", "livez", true, (*Server).livez},
+		{"GET", "/readyz", "readyz", true, (*Server).readyz},
+	}
+}
+
+// table is the routes by pattern, made for matching.
+type table []line
+
+// line is the routes of one pattern.
+type line struct {
+	segments []string // the pattern's
+	scoped   bool     // about a registry
+	routes   []route
+	allow    string // the value of the Allow header
+}
+
+func newTable() table {
+	var t table
+	for _, r := range routes() {
+		i := slices.IndexFunc(t, func(l line) bool { return l.routes[0].pattern == r.pattern })
+		if i < 0 {
+			i = len(t)
+			t = append(t, line{segments: strings.Split(r.pattern[1:], "/"), scoped: strings.HasPrefix(r.pattern, "/version/")})
+		}
+		l := &t[i]
+		l.routes = append(l.routes, r)
+		if l.allow != "" {
+			l.allow += ", "
+		}
+		if l.allow += r.method; r.method == http.MethodGet {
+			l.allow += ", " + http.MethodHead
+		}
+	}
+	return t
+}
+
+// find looks up what a request is for and notes it in the call: route, registry and
+// the variable part of the path.
+func (t table) find(c *call, defaultRegistry string) error {
+	notFound := &failure{code: client.CodeNotFound, message: "there is no such route"}
+	segments, clean := split(c.r.URL)
+	if !clean {
+		return notFound
+	}
+	c.registry = defaultRegistry
+	named := len(segments) > 2 && segments[0] == "registries" && segments[2] == "version"
+	if named {
+		c.registry, segments = segments[1], segments[2:]
+	}
+	for i := range t {
+		l := &t[i]
+		tail, ok := l.match(segments)
+		if !ok || named && !l.scoped {
+			continue
+		}
+		c.tail = tail
+		for j := range l.routes {
+			if r := &l.routes[j]; r.method == c.r.Method || r.method == http.MethodGet && c.r.Method == http.MethodHead {
+				c.route = r
+				return c.checkRegistry()
+			}
+		}
+		c.w.Header().Set("Allow", l.allow)
+		return &failure{code: client.CodeMethodNotAllowed, message: "the route takes only " + l.allow}
+	}
+	return notFound
+}
+
+// checkRegistry refuses a registry that no registry can be named like.
+func (c *call) checkRegistry() error {
+	if err := fsm.CheckRegistryID(c.registry); err != nil {
+		return &failure{code: client.CodeRegistryNotFound, message: "there is no such registry: " + err.Error()}
+	}
+	return nil
+}
+
+// match holds the segments of a path against the line's, and returns what its
+// variable stands for.
+func (l *line) match(segments []string) (tail string, ok bool) {
+	for i, want := range l.segments {
+		switch {
+		case i == len(segments):
+			return "", false
+		case strings.HasSuffix(want, "...}"):
+			return strings.Join(segments[i:], "/"), true
+		case want[0] == '{':
+			tail = segments[i]
+		case want != segments[i]:
+			return "", false
+		}
+	}
+	return tail, len(segments) == len(l.segments)
+}
+
+// split takes a path apart at its slashes, not at the escaped ones, and unescapes
+// the segments. A path with an empty, "." or ".." segment, escaped or not, is not clean.
+func split(u *url.URL) (segments []string, clean bool) {
+	path, ok := strings.CutPrefix(u.EscapedPath(), "/")
+	if !ok {
+		return nil, false
+	}
+	segments = strings.Split(path, "/")
+	for i, s := range segments {
+		s, err := url.PathUnescape(s)
+		if err != nil || s == "" || s == "." || s == ".." {
+			return nil, false
+		}
+		segments[i] = s
+	}
+	return segments, true
+}

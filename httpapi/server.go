@@ -1,0 +1,104 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/tesd/tesd/cluster"
+	"github.com/tesd/tesd/fsm"
+)
+
+// requestTimeout is the deadline of a write and of a read.
+const requestTimeout = 10 * time.Second
+
+// Node is what the server needs of the cluster. All methods are safe for concurrent
+// use and may be called at any time, also before the cluster has been founded.
+type Node interface {
+	// Propose carries out a command. A refusal by the state machine stands in the
+	// result; the error is one of package cluster's.
+	Propose(context.Context, fsm.Command) (fsm.Result, error)
+	// Read returns a state as fresh as asked for; the error is one of package cluster's.
+	Read(context.Context, cluster.ReadOptions) (fsm.View, error)
+	// View returns this node's own state at once.
+	View() fsm.View
+	// Sign returns the signature of a receipt's payload.
+	Sign(payload []byte) (string, error)
+	// Status returns what this node knows about itself, at once.
+	Status() cluster.Status
+	// Members returns the cluster's nodes. It asks them, in a bounded time.
+	Members(context.Context) []cluster.Member
+	// Ready returns the checks of this node's readiness, at once.
+	Ready() []cluster.Check
+}
+
+// Logger takes structured log lines: a message, then names and values in turn. It
+// must not block. An hclog.Logger is one.
+type Logger interface {
+	Info(msg string, args ...any)
+	Warn(msg string, args ...any)
+	Error(msg string, args ...any)
+}
+
+// Config is what a [Server] is made of. The fields without a default are required.
+type Config struct {
+	Node            Node
+	DefaultRegistry string        // the registry that the routes below /version are about
+	AlarmTimeout    time.Duration // how long a registry is without transactions before it counts as TERMINATED
+	Log             Logger
+
+	Now          func() time.Time // the clock of lifecycles and durations; default time.Now
+	NewRequestID func() string    // names requests that come without an id; default crypto/rand.Text
+}
+
+// Server answers HTTP requests. It is safe for concurrent use.
+type Server struct {
+	node            Node
+	nodeID          string
+	defaultRegistry string
+	alarmTimeout    time.Duration
+	log             Logger
+	now             func() time.Time
+	newRequestID    func() string
+
+	routes   table
+	draining atomic.Bool
+}
+
+// New returns the server of a node. It starts nothing.
+func New(cfg Config) (*Server, error) {
+	switch {
+	case cfg.Node == nil:
+		return nil, errors.New("a server needs a node")
+	case cfg.Log == nil:
+		return nil, errors.New("a server needs a log")
+	case cfg.AlarmTimeout <= 0:
+		return nil, fmt.Errorf("alarm timeout is %v, it must be above 0", cfg.AlarmTimeout)
+	}
+	if err := fsm.CheckRegistryID(cfg.DefaultRegistry); err != nil {
+		return nil, fmt.Errorf("checking the default registry: %w", err)
+	}
+	s := &Server{
+		node: cfg.Node, nodeID: cfg.Node.Status().NodeID, defaultRegistry: cfg.DefaultRegistry,
+		alarmTimeout: cfg.AlarmTimeout, log: cfg.Log, now: cfg.Now, newRequestID: cfg.NewRequestID,
+		routes: newTable(),
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.newRequestID == nil {
+		s.newRequestID = rand.Text
+	}
+	return s, nil
+}
+
+// Handler returns the handler of all routes.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// Drain makes the server refuse what is not about this node alone with SHUTTING_DOWN,
+// and the node not ready. It cannot be taken back.
+func (s *Server) Drain() { s.draining.Store(true) }
