@@ -26,7 +26,7 @@ const (
 func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 	var lastSnapshot uint64 // index of the log when the last snapshot was taken
 	for {
-		n.listen(ctx, c)
+		n.hear(ctx, c)
 		if view := n.adapter.view(); view.Founded() {
 			if err := n.founding.belongTo(view.Cluster().ClusterID); err != nil {
 				n.fail(err)
@@ -46,9 +46,9 @@ func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 	}
 }
 
-// listen completes a first read index round: before it this node cannot know how far
+// hear completes a first read index round: before it this node cannot know how far
 // behind it is.
-func (n *Node) listen(ctx context.Context, c *consensus) {
+func (n *Node) hear(ctx context.Context, c *consensus) {
 	if n.heard.Load() {
 		return
 	}

@@ -91,7 +91,7 @@ func (n *Node) lead(ctx context.Context, c *consensus, gained <-chan bool) {
 					break
 				}
 				n.log.Warn("the leader is not ready yet", "reason", err)
-				pause(ctx, 50*time.Millisecond)
+				pause(ctx, 250*time.Millisecond)
 			}
 		case <-ctx.Done():
 			return

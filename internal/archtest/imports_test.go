@@ -33,6 +33,7 @@ var table = map[string]row{
 	"internal/feed":        {ours: []string{"fsm"}},
 	"internal/memnet":      {},
 	"internal/clustertest": {ours: []string{"fsm", "cluster", "internal/feed", "internal/memnet"}},
+	"internal/e2e":         {ours: []string{"client"}},
 	"internal/archtest":    {},
 }
 
