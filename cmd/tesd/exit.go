@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/tesd/tesd/client"
+)
+
+// The exit codes.
+const (
+	exitDone         = 0
+	exitFailed       = 1
+	exitUsage        = 2
+	exitNotFound     = 3
+	exitConflict     = 4
+	exitUnavailable  = 5
+	exitNotAllowed   = 6
+	exitUnknown      = 7 // the write may have been applied
+	exitVerification = 8
+)
+
+// usageError is a command line that asks for nothing sensible.
+type usageError struct{ message string }
+
+func (e *usageError) Error() string { return e.message }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+// exitCode is the one place that says which error comes to which exit code.
+func exitCode(err error) int {
+	refused, _ := errors.AsType[*client.Error](err)
+	_, usage := errors.AsType[*usageError](err)
+	switch {
+	case err == nil:
+		return exitDone
+	case usage:
+		return exitUsage
+	case errors.Is(err, client.ErrVerification):
+		return exitVerification
+	case errors.Is(err, client.ErrUnknownOutcome):
+		return exitUnknown
+	case errors.Is(err, context.Canceled):
+		return exitFailed // it was interrupted, which says nothing about the cluster
+	case refused != nil && refused.Code == client.CodeIdempotencyKeyReused:
+		return exitConflict
+	case errors.Is(err, client.ErrNotFound):
+		return exitNotFound
+	case errors.Is(err, client.ErrConflict):
+		return exitConflict
+	case errors.Is(err, client.ErrUnavailable):
+		return exitUnavailable
+	case errors.Is(err, client.ErrNotAllowed):
+		return exitNotAllowed
+	}
+	return exitFailed
+}
+
+// exit tells what went wrong, if anything did, and returns the exit code.
+func (a *app) exit(command *cobra.Command, err error) int {
+	if err != nil && !a.started {
+		// Cobra found fault with the command line; its message may come with suggestions
+		// on lines of their own.
+		message := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n\n", "; ")
+		err = &usageError{strings.Join(strings.Fields(message), " ")}
+	}
+	code := exitCode(err)
+	if code == exitDone {
+		return code
+	}
+	if refused, ok := errors.AsType[*client.Error](err); ok {
+		a.tell("%s", refusalText(refused))
+	} else {
+		a.tell("tesd: %s\n", printableLines(err.Error()))
+	}
+	if code == exitUsage {
+		a.tell("Run '%s --help' for usage.\n", command.CommandPath())
+	}
+	return code
+}
+
+// tell writes to standard error. If even that fails there is nobody left to tell.
+func (a *app) tell(format string, args ...any) { fmt.Fprintf(a.stderr, format, args...) }
+
+// refusalText is an error of a call, with all that the server said about it.
+func refusalText(e *client.Error) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "tesd: %s\n", printable(reasonOf(e)))
+	for _, d := range e.Details {
+		path := d.Path
+		if path == "" {
+			path = "request"
+		}
+		fmt.Fprintf(&b, "  %s: %s\n", printable(path), printable(d.Message))
+	}
+	if e.Validation != nil {
+		for _, row := range findingRows(*e.Validation) {
+			fmt.Fprintf(&b, "  %s\n", printable(strings.Join(row, "  ")))
+		}
+	}
+	if e.RequestID != "" {
+		fmt.Fprintf(&b, "  request %s at %s\n", printable(e.RequestID), e.Endpoint)
+	}
+	if e.Outcome == client.OutcomeUnknown {
+		fmt.Fprintf(&b, "It may have been applied. To learn whether it was, repeat the command within 24 hours with\n  --idempotency-key %s\n",
+			shellQuote(e.IdempotencyKey))
+	}
+	return b.String()
+}
+
+// reasonOf is an error of a call in one line.
+func reasonOf(e *client.Error) string {
+	message := e.Message
+	switch {
+	case message == "" && e.Status != 0:
+		message = fmt.Sprintf("the server answered with status %d", e.Status)
+	case message == "":
+		message = "the call failed"
+	case e.Status == 0 && e.Endpoint != "":
+		message = "no answer from " + e.Endpoint + ": " + message
+	}
+	if e.Code != "" {
+		message += " (" + string(e.Code) + ")"
+	}
+	return message
+}
+
+// shellQuote makes one word of s for a shell, if it is not one already.
+func shellQuote(s string) string {
+	safe := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.:/@+,=", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !safe(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

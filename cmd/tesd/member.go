@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/tesd/tesd/cluster"
+	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/httpapi"
+	"golang.org/x/sync/errgroup"
+)
+
+// httpGrace is how long requests that are under way may take to end when a node stops.
+const httpGrace = 5 * time.Second
+
+// member is one node with its HTTP server.
+type member struct {
+	node     *cluster.Node
+	api      *httpapi.Server
+	listener net.Listener
+	log      hclog.Logger
+}
+
+// openMember opens a node's directory and ports. It starts nothing; run must follow, which
+// closes them.
+func openMember(o options, seed func() (fsm.Migrate, error), log hclog.Logger) (_ *member, err error) {
+	storage, err := cluster.OpenDir(o.dataDir, log)
+	if err != nil {
+		return nil, err
+	}
+	release := func(closer func() error) {
+		if err != nil {
+			err = errors.Join(err, closer())
+		}
+	}
+	listener, err := net.Listen("tcp", o.http)
+	if err != nil {
+		err = fmt.Errorf("listening on the HTTP port: %w", err)
+		release(storage.Close)
+		return nil, err
+	}
+	defer func() { release(listener.Close) }()
+	address := o.http
+	if strings.HasSuffix(address, ":0") { // any free port, which is known only now
+		address = listener.Addr().String()
+	}
+	node, err := cluster.Open(cluster.Config{
+		NodeID: o.nodeID, RaftAddress: o.raft, HTTPAddress: address, Peers: o.peers,
+		RegistryID: o.registryID, HistoryKeep: o.historyKeep, SigningKey: o.signingKey,
+		Seed: seed, Storage: storage, Logger: log,
+	})
+	if err != nil {
+		release(storage.Close)
+		return nil, err
+	}
+	api, err := httpapi.New(httpapi.Config{Node: node, DefaultRegistry: o.registryID, AlarmTimeout: o.alarmTimeout, Log: log})
+	if err != nil {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		return nil, errors.Join(err, node.Run(ended)) // which closes what it has opened
+	}
+	return &member{node: node, api: api, listener: listener, log: log}, nil
+}
+
+// run serves until ctx ends, then stops in good order: the node says that it is not
+// ready, requests under way end, leadership is handed over. It returns nil after that, and
+// otherwise why the node could not go on.
+func (m *member) run(ctx context.Context) error {
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	server := &http.Server{
+		Handler:           m.api.Handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          m.log.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := m.node.Run(life); err != nil {
+			return fmt.Errorf("running the node: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		if err := server.Serve(m.listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving HTTP: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		m.api.Drain()
+		grace, cancel := context.WithTimeout(life, httpGrace)
+		defer cancel()
+		if err := server.Shutdown(grace); err != nil {
+			m.log.Warn("requests were cut off", "error", err)
+			server.Close()
+		}
+		end()
+		return nil
+	})
+	return group.Wait()
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+)
+
+// format is how a command writes its data.
+type format string
+
+const (
+	formatTable format = "table"
+	formatJSON  format = "json"
+)
+
+// String, Set and Type make a format the value of a flag.
+func (f *format) String() string { return string(*f) }
+
+func (f *format) Set(s string) error {
+	switch v := format(s); v {
+	case formatTable, formatJSON:
+		*f = v
+		return nil
+	}
+	return fmt.Errorf("neither table nor json")
+}
+
+func (f *format) Type() string { return "table|json" }
+
+// print writes the data of a command: value as indented JSON, or what table makes of it.
+func (a *app) print(f format, value any, table func(p *page)) error {
+	var out bytes.Buffer
+	if f == formatJSON {
+		enc := json.NewEncoder(&out)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(value); err != nil {
+			return fmt.Errorf("encoding the output: %w", err)
+		}
+	} else {
+		table(&page{out: &out, colour: a.colour()})
+	}
+	if _, err := a.stdout.Write(out.Bytes()); err != nil {
+		return fmt.Errorf("writing the output: %w", err)
+	}
+	return nil
+}
+
+// colour reports whether the data may have colours: only for people, who did not refuse.
+func (a *app) colour() bool {
+	file, ok := a.stdout.(*os.File)
+	if !ok || a.getenv("NO_COLOR") != "" || a.getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&fs.ModeCharDevice != 0
+}
+
+// yesNo is a boolean in a table.
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// orDash is a text in a table that may be missing.
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// deref is an optional text in a table.
+func deref(s *string) string {
+	if s == nil {
+		return "-"
+	}
+	return orDash(*s)
+}
+
+// derefUint is an optional number in a table.
+func derefUint(n *uint64) string {
+	if n == nil {
+		return "-"
+	}
+	return strconv.FormatUint(*n, 10)
+}
+
+// count is a number of things in words.
+func count(n int, singular, plural string) string {
+	if n == 1 {
+		return "1 " + singular
+	}
+	return strconv.Itoa(n) + " " + plural
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// app is what a command may use of the world.
+type app struct {
+	getenv func(name string) string // "" for what is not set
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+
+	started bool // a command was found and its flags and arguments accepted
+}
+
+// run carries out one command line and returns the exit code. It ends early, in good
+// order, when ctx ends.
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	env := make(map[string]string, len(environ))
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		env[name] = value
+	}
+	a := &app{
+		getenv: func(name string) string { return env[name] },
+		stdin:  stdin, stdout: stdout, stderr: stderr,
+	}
+	root := a.rootCommand()
+	root.SetArgs(append([]string{}, args...)) // of nil, cobra would take the process's own
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	command, err := root.ExecuteContextC(ctx)
+	return a.exit(command, err)
+}
+
+// rootCommand builds the whole tree of commands.
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tesd",
+		Short: "A replicated registry of versions",
+		Long: `tesd keeps the versions of a project's parts in a registry that survives the loss of
+a node: raising one raises all that moves with it, in one signed transaction.
+
+To try it, run "tesd dev". To run a cluster, start "tesd serve" on three machines. All
+other commands are tools: they talk to any node of the cluster at --endpoints.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 unavailable,
+6 not allowed, 7 outcome unknown, 8 verification failed.`,
+		Example: `  tesd dev
+  tesd bump patch component:booking-service --dry-run
+  tesd history --last 10`,
+		SilenceErrors: true, // exit tells them, once
+		SilenceUsage:  true,
+	}
+	root.AddGroup(
+		&cobra.Group{ID: groupServer, Title: "Servers:"},
+		&cobra.Group{ID: groupWrite, Title: "Changing a registry:"},
+		&cobra.Group{ID: groupRead, Title: "Reading a registry:"},
+		&cobra.Group{ID: groupOffline, Title: "Checking:"},
+	)
+	root.AddCommand(
+		a.serveCommand(), a.devCommand(),
+		a.bumpCommand(), a.batchCommand(), a.migrateCommand(),
+		a.getCommand(), a.listCommand(), a.historyCommand(), a.exportCommand(), a.statusCommand(),
+		a.validateCommand(), a.verifyCommand(),
+		a.versionCommand(),
+	)
+	return root
+}
+
+// The groups in which help lists the commands.
+const (
+	groupServer  = "server"
+	groupWrite   = "write"
+	groupRead    = "read"
+	groupOffline = "offline"
+)
+
+// command completes a command: what it does runs only once its flags and arguments were
+// accepted, so that every error before that is one of usage.
+func (a *app) command(c *cobra.Command, do func(ctx context.Context, args []string) error) *cobra.Command {
+	c.DisableFlagsInUseLine = true
+	c.RunE = func(c *cobra.Command, args []string) error {
+		a.started = true
+		return do(c.Context(), args)
+	}
+	return c
+}
+
+// readInput returns what a file holds; "-" is standard input.
+func (a *app) readInput(path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(a.stdin)
+	}
+	return os.ReadFile(path)
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/tesd/tesd/client"
+)
+
+// TestScripts runs the command line as users do, in this process, against a fake cluster.
+// The scripts have these commands besides the usual ones:
+//
+//	tesd ARGS…     runs tesd, which must exit with 0; a file named by $STDIN is its input
+//	exits N ARGS…  runs tesd, which must exit with N
+//	asked          writes what the fake was asked since, a line per request
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(e *testscript.Env) error {
+			tb := e.T().(testing.TB)
+			up, down := newFake(tb), newFake(tb)
+			down.Close()
+			e.Values["fake"] = up
+			e.Setenv("UP", up.URL)
+			e.Setenv("DOWN", down.URL)
+			e.Setenv("TESD_ENDPOINTS", up.URL)
+			e.Setenv("KEY", fakeKey)
+			first := chain("r").Events[0]
+			receipt, err := json.Marshal(client.Receipt{RegistryID: "r", Revision: first.Revision, Payload: first.Payload,
+				Hash: first.Hash, Signature: first.Signature, KeyID: first.KeyID})
+			return errors.Join(err,
+				os.WriteFile(e.WorkDir+"/receipt.json", receipt, 0o600),
+				os.WriteFile(e.WorkDir+"/k.key", []byte(fakeKey), 0o600),
+				os.WriteFile(e.WorkDir+"/example-registry.json", exampleRegistry, 0o600))
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"tesd": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg {
+					ts.Fatalf("say by exits how it fails")
+				}
+				runScript(ts, 0, args)
+			},
+			"exits": func(ts *testscript.TestScript, neg bool, args []string) {
+				want, err := strconv.Atoi(args[0])
+				ts.Check(err)
+				runScript(ts, want, args[1:])
+			},
+			"asked": func(ts *testscript.TestScript, neg bool, args []string) {
+				_, err := ts.Stdout().Write([]byte(ts.Value("fake").(*fake).asked()))
+				ts.Check(err)
+			},
+		},
+	})
+}
+
+// runScript runs tesd with the arguments and the environment of a script.
+func runScript(ts *testscript.TestScript, want int, args []string) {
+	var env []string
+	for _, name := range []string{
+		"TESD_ENDPOINTS", "TESD_REGISTRY", "TESD_IDEMPOTENCY_KEY", "VERSION_SIGNING_KEY", "OTHER_KEY",
+		"TESD_NODE_ID", "TESD_HTTP", "TESD_RAFT", "TESD_CONFIG", "TESD_CACHE_TTL", "TESD_PEERS", "TESD_DATA_DIR",
+	} {
+		env = append(env, name+"="+ts.Getenv(name))
+	}
+	stdin := ""
+	if file := ts.Getenv("STDIN"); file != "" {
+		stdin = ts.ReadFile(file)
+	}
+	for i, arg := range args { // the process stays where it is, so a script's files need their whole path
+		if strings.HasSuffix(arg, ".json") || strings.HasSuffix(arg, ".key") {
+			args[i] = ts.MkAbs(arg)
+		}
+	}
+	if got := run(context.Background(), args, env, strings.NewReader(stdin), ts.Stdout(), ts.Stderr()); got != want {
+		ts.Fatalf("tesd exited with %d, not %d", got, want)
+	}
+}

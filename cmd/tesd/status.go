@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"github.com/tesd/tesd/client"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	var t *tool
+	c := &cobra.Command{
+		Use:     "status [flags]",
+		GroupID: groupRead,
+		Short:   "Show the nodes of the cluster",
+		Long: `Shows the cluster as the first node sees it that answers: who leads, and how far each
+node is. It works without a quorum. STATE begins the hash of a node's state at its
+applied index: nodes with the same index and different hashes have diverged.`,
+		Example: `  tesd status
+  tesd status --endpoints http://127.0.0.1:8002 -o json`,
+		Args: cobra.NoArgs,
+	}
+	t = a.tool(c)
+	return a.command(c, func(ctx context.Context, _ []string) error {
+		c, err := t.client()
+		if err != nil {
+			return err
+		}
+		resp, err := c.Cluster(ctx)
+		if err != nil {
+			return err
+		}
+		return a.print(t.format, resp, func(p *page) { p.status(resp) })
+	})
+}
+
+func (p *page) status(s *client.ClusterStatus) {
+	p.facts("cluster", orDash(s.ClusterID), "leader", orDash(s.Leader), "term", strconv.FormatUint(s.Term, 10))
+	p.gap()
+	var rows [][]string
+	for _, n := range s.Nodes {
+		state := deref(n.StateHash)
+		rows = append(rows, []string{
+			n.ID, deref(n.Role), yesNo(n.Voter), n.Address, deref(n.HTTPAddress), yesNo(n.Reachable),
+			derefUint(n.CommitIndex), derefUint(n.AppliedIndex), state[:min(len(state), 12)],
+		})
+	}
+	p.table([]string{"NODE", "ROLE", "VOTER", "RAFT", "HTTP", "REACHABLE", "COMMIT", "APPLIED", "STATE"}, rows)
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"github.com/tesd/tesd/client"
+)
+
+func TestTree(t *testing.T) {
+	entity := func(id, parent string) client.Entity { return client.Entity{ID: id, ParentVersionID: parent} }
+	for _, c := range []struct {
+		name   string
+		bumped []client.Entity
+		want   string
+	}{
+		{"nothing", nil, ""},
+		{"one, whose parent stays", []client.Entity{entity("a", "elsewhere")}, "a  1  →  2\n"},
+		{
+			"two roots", []client.Entity{entity("a", ""), entity("a1", "a"), entity("b", ""), entity("b1", "b")}, "" +
+				"a      1  →  2\n" +
+				"└─ a1  1  →  2\n" +
+				"b      1  →  2\n" +
+				"└─ b1  1  →  2\n",
+		},
+		{
+			"branches go on beside what is deeper",
+			[]client.Entity{entity("a", ""), entity("b", "a"), entity("c", "b"), entity("d", "b"), entity("e", "a"), entity("f", "e")}, "" +
+				"a        1  →  2\n" +
+				"├─ b     1  →  2\n" +
+				"│  ├─ c  1  →  2\n" +
+				"│  └─ d  1  →  2\n" +
+				"└─ e     1  →  2\n" +
+				"   └─ f  1  →  2\n",
+		},
+		{"an entity that stands twice", []client.Entity{entity("a", ""), entity("b", "a"), entity("b", "a")}, "" +
+			"a     1  →  2\n" +
+			"├─ b  1  →  2\n"},
+		{"a loop below no root", []client.Entity{entity("r", ""), entity("a", "b"), entity("b", "a")}, "r  1  →  2\n"},
+	} {
+		var changes []client.Change
+		for _, e := range c.bumped {
+			changes = append(changes, client.Change{EntityID: e.ID, OldVersion: new("1"), NewVersion: new("2")})
+		}
+		var out bytes.Buffer
+		(&page{out: &out}).tree(c.bumped, changes)
+		if diff := cmp.Diff(c.want, out.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+func TestDisplayWidth(t *testing.T) {
+	for text, want := range map[string]int{
+		"": 0, "abc": 3, "é": 1, "e\u0301": 1, "日本": 4, "→": 1, "└─": 2, "한국": 4, "🚀": 2, "ﾊ": 1, "Ａ": 2, "a\u200db": 2,
+	} {
+		if got := displayWidth(text); got != want {
+			t.Errorf("%q takes %d columns, want %d", text, got, want)
+		}
+	}
+}
+
+func TestColourIsOfTheHeaderOnly(t *testing.T) {
+	var out bytes.Buffer
+	(&page{out: &out, colour: true}).table([]string{"A", "B"}, [][]string{{"x\x1b[2J", "y"}})
+	if want := "\x1b[1mA      B\x1b[0m\nx�[2J  y\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+		want int
+	}{
+		{"none", nil, exitDone},
+		{"usage", usagef("x"), exitUsage},
+		{"any", errors.New("x"), exitFailed},
+		{"interrupted", context.Canceled, exitFailed},
+		{"interrupted before it was sent", errors.Join(client.ErrUnavailable, context.Canceled), exitFailed},
+		{"interrupted under way", errors.Join(client.ErrUnknownOutcome, context.Canceled), exitUnknown},
+		{"too late", fmt.Errorf("x: %w", client.ErrUnavailable), exitUnavailable},
+		{"key reused", &client.Error{Status: 422, Code: client.CodeIdempotencyKeyReused, Outcome: client.OutcomeRejected}, exitConflict},
+		{"not allowed", client.ErrNotAllowed, exitNotAllowed},
+		{"verification", &client.VerificationError{}, exitVerification},
+	} {
+		if got := exitCode(c.err); got != c.want {
+			t.Errorf("%s: exit code %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+func TestShellQuote(t *testing.T) {
+	for text, want := range map[string]string{"": "''", "a-b_1": "a-b_1", "a b": "'a b'", "it's": `'it'\''s'`, "$x": "'$x'"} {
+		if got := shellQuote(text); got != want {
+			t.Errorf("%q is quoted as %s, want %s", text, got, want)
+		}
+	}
+}
+
+// TestEveryCommandExplainsItself holds each command to having help and an example.
+func TestEveryCommandExplainsItself(t *testing.T) {
+	a := &app{getenv: func(string) string { return "" }}
+	var check func(c *cobra.Command)
+	check = func(c *cobra.Command) {
+		if c.Short == "" || c.Long == "" || c.Example == "" {
+			t.Errorf("%s lacks a short text, a long one or an example", c.CommandPath())
+		}
+		for _, below := range c.Commands() {
+			check(below)
+		}
+	}
+	check(a.rootCommand())
+}
+
+// brokenWriter is a pipe that nobody reads any more.
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	var stderr bytes.Buffer
+	if got := run(t.Context(), []string{"version"}, nil, nil, brokenWriter{}, &stderr); got != exitFailed {
+		t.Errorf("exit code %d, want %d", got, exitFailed)
+	}
+	if want := "tesd: writing the output: broken pipe\n"; stderr.String() != want {
+		t.Errorf("it said %q, want %q", stderr.String(), want)
+	}
+}
