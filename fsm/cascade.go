@@ -8,11 +8,22 @@ type Plan struct {
 	Items    []int    // of a batch: how many of the changes belong to each request
 }
 
+// A transaction's changes weigh at most maxPlan bytes, each changeWeight and its texts:
+// a batch may name the whole of a large registry in each of its requests, and what
+// comes of it must fit into memory and into a block of the history, which maxBody
+// bounds. One bump of the largest registry fits, unless its texts are longer than any
+// person would write.
+const (
+	maxPlan      = 256 << 20
+	changeWeight = 256
+)
+
 // planner works out moves on a registry that it does not touch.
 type planner struct {
-	r     *registry
-	plan  Plan
-	moved map[string]string // versions as the requests before left them; for batches
+	r      *registry
+	plan   Plan
+	moved  map[string]string // versions as the requests before left them; for batches
+	weight int
 }
 
 // planBumps plans the requests one after the other, each seeing those before it. One
@@ -85,6 +96,12 @@ func (p *planner) move(id string, s *slot, scope Scope) *Refusal {
 	}
 	e := *s.def
 	e.CurrentVersion = version.String()
+	p.weight += changeWeight + len(id) + len(old) + len(e.CurrentVersion) + len(e.DisplayName)
+	if p.weight > maxPlan {
+		r := refuse(CodeTooLarge, "")
+		r.Expected = "256 MiB of changes in one transaction"
+		return r
+	}
 	p.plan.Changes = append(p.plan.Changes, Change{id, old, e.CurrentVersion, e.DisplayName})
 	p.plan.Entities = append(p.plan.Entities, e)
 	if p.moved != nil {

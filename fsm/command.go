@@ -265,7 +265,8 @@ func (c *Command) requestHash(request []byte) (hash [16]byte) {
 	h.uint(uint64(c.Kind()))
 	h.string(c.Registry)
 	if c.IfMatch != nil {
-		h.uint(*c.IfMatch + 1)
+		h.uint(1)
+		h.uint(*c.IfMatch)
 	} else {
 		h.uint(0)
 	}

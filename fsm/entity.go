@@ -144,9 +144,6 @@ func (e *Entity) Check() []Problem {
 	c.text("description", e.Description, MaxText)
 	c.text("apiEndpointPrefix", e.APIEndpointPrefix, MaxText)
 	c.text("cliCommandName", e.CLICommandName, MaxText)
-	if e.DisplayName == "" {
-		c.add("displayName", "is empty")
-	}
 	if len(e.Files) > MaxFiles {
 		c.add("files", "has %d files, the limit is %d", len(e.Files), MaxFiles)
 		return c.problems

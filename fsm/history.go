@@ -33,11 +33,11 @@ type history struct {
 	tail   block
 }
 
-// append adds the transaction, which follows the last one. w is the writer's
-// compressor.
-func (h *history) append(w *flate.Writer, t *Transaction) {
+// append adds the transaction, which follows the last one. compressor is asked for
+// when a block is sealed.
+func (h *history) append(compressor func() *flate.Writer, t *Transaction) {
 	if h.tail.count >= blockTransactions || h.tail.size >= blockBytes {
-		h.tail.data = deflate(w, h.tail.data)
+		h.tail.data = deflate(compressor(), h.tail.data)
 		h.sealed = append(h.sealed, h.tail)
 		h.tail = block{}
 	}

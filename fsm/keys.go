@@ -148,26 +148,43 @@ func (m *Machine) expireKey() bool {
 	return true
 }
 
-// replay builds the answer to an earlier command with the same key again.
-func (m *Machine) replay(k *keyEntry) Result {
+// replay builds the answer to an earlier command again. c is its repeat: the same
+// request under the same key.
+func (m *Machine) replay(c *Command, k *keyEntry) Result {
 	result := Result{Revision: k.revision, Replayed: true}
 	if k.refusal != nil {
 		result.Refusal, result.Revision = k.refusal, 0
 		return result
 	}
+	r, _ := m.registries.Get(m.names[k.registry])
 	if k.noChange {
+		if put, ok := c.Op.(Put); ok {
+			result.Entities = []Entity{r.unchanged(put.Entity)}
+		}
 		return result
 	}
-	r, _ := m.registries.Get(m.names[k.registry])
 	t, err := r.transaction(m.cluster.ClusterID, k.revision)
 	if err != nil { // keys hold back what they refer to, so the memory is damaged
 		panic("fsm: replaying an idempotent answer: " + err.Error())
 	}
 	result.Transaction = &t
-	if t.Kind == KindBump || t.Kind == KindBatch || t.Kind == KindPut {
+	switch op := c.Op.(type) {
+	case Bump, Batch:
 		result.Entities = r.entitiesAfter(t.Changes)
+	case Put:
+		op.Entity.CurrentVersion = t.Changes[0].NewVersion
+		result.Entities = []Entity{op.Entity}
 	}
 	return result
+}
+
+// unchanged returns the entity that a put without effect answered with. A version that
+// the put left out is that of today.
+func (r *registry) unchanged(e Entity) Entity {
+	if s := r.live(e.ID); s != nil && e.CurrentVersion == "" {
+		e.CurrentVersion = s.version
+	}
+	return e
 }
 
 // entitiesAfter returns the entities with the versions that the changes gave them. Of

@@ -31,7 +31,7 @@ type Machine struct {
 	keyIndex map[keyName]uint64 // number of each key's entry in the log of keys
 	epoch    uint64             // grows with each view, so that registries are copied before a write
 	scratch  []byte
-	deflater *flate.Writer
+	deflater *flate.Writer // made when first needed: it takes more memory than a small cluster's state
 }
 
 // Result is the answer to one command: a transaction, a success that changed
@@ -47,13 +47,19 @@ type Result struct {
 
 // New returns the machine of a cluster that has not been founded yet.
 func New() *Machine {
-	w, _ := flate.NewWriter(nil, flate.BestSpeed) // fails on an unknown level only
 	return &Machine{
 		state:    state{registries: btree.NewMap[string, *registry](0)},
 		keyIndex: make(map[keyName]uint64),
 		epoch:    1,
-		deflater: w,
 	}
+}
+
+// compressor returns the writer's compressor.
+func (m *Machine) compressor() *flate.Writer {
+	if m.deflater == nil {
+		m.deflater, _ = flate.NewWriter(nil, flate.BestSpeed) // fails on an unknown level only
+	}
+	return m.deflater
 }
 
 // View returns the state as it is now, in O(1). It stays as it is while the machine
@@ -80,14 +86,17 @@ func (m *Machine) Apply(index uint64, entry Entry) []Result {
 	return results
 }
 
-// advance moves both clocks to an entry's stamp and forgets keys that grew old.
+// advance moves both clocks to an entry's stamp and forgets keys that grew old. An
+// entry that moves no clock forgets nothing, so that it does not matter how commands
+// of one stamp are split into entries.
 func (m *Machine) advance(stamp int64) {
-	if stamp > m.stamp {
-		if m.stamp > 0 { // the first stamp starts the age clock
-			m.age += min(stamp-m.stamp, maxAdvance)
-		}
-		m.stamp = stamp
+	if stamp <= m.stamp {
+		return
 	}
+	if m.stamp > 0 { // the first stamp starts the age clock
+		m.age += min(stamp-m.stamp, maxAdvance)
+	}
+	m.stamp = stamp
 	for range expirePerEntry {
 		if !m.expireKey() {
 			return
@@ -113,7 +122,7 @@ func (m *Machine) apply(c *Command) Result {
 
 // found founds the cluster, once. The default registry exists from then on.
 func (m *Machine) found(g Genesis) {
-	if m.cluster.ClusterID != "" {
+	if m.cluster.ClusterID != "" || g.ClusterID == "" {
 		return
 	}
 	m.cluster = g
@@ -136,7 +145,7 @@ func (m *Machine) answer(c *Command) Result {
 		if k.request != hash {
 			return refused(c, refuse(CodeKeyReused, ""))
 		}
-		return m.replay(k)
+		return m.replay(c, k)
 	}
 	if m.keys.len() >= MaxKeys {
 		return refused(c, refuse(CodeTooMany, ""))

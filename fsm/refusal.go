@@ -56,7 +56,10 @@ func (r *Refusal) Error() string {
 		if len(r.Problems) == 0 {
 			return "the command could not be read"
 		}
-		return r.Problems[0].Path + ": " + r.Problems[0].Message
+		if p := r.Problems[0]; p.Path != "" {
+			return p.Path + ": " + p.Message
+		}
+		return r.Problems[0].Message
 	case CodeRegistryNotFound:
 		return fmt.Sprintf("registry %q does not exist", r.Registry)
 	case CodeEntityNotFound:

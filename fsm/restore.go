@@ -17,7 +17,7 @@ var ErrBadSnapshot = errors.New("snapshot is not usable")
 // checksum, the structure, the hash chain of each history, and in the end the state
 // hash. Any fault is [ErrBadSnapshot].
 func Restore(r io.Reader) (*Machine, error) {
-	s := snapshotReader{r: bufio.NewReaderSize(r, 1<<20), m: New()}
+	s := snapshotReader{r: bufio.NewReaderSize(r, 128<<10), m: New()}
 	if err := s.read(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSnapshot, err)
 	}
@@ -184,6 +184,8 @@ func (s *snapshotReader) block(d *decoder) error {
 		return fmt.Errorf("history block of revision %d does not follow the one before", b.first)
 	case sealed:
 		h.sealed = append(h.sealed, b)
+	case b.size != len(b.data):
+		return fmt.Errorf("history block of revision %d has another size than it says", b.first)
 	default:
 		h.tail = b
 	}

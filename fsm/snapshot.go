@@ -28,7 +28,7 @@ const (
 // WriteTo writes a snapshot of the view, from which [Restore] makes a machine of the
 // same state hash. It runs beside a machine that moves on.
 func (v View) WriteTo(w io.Writer) (int64, error) {
-	s := snapshotWriter{w: bufio.NewWriterSize(w, 1<<20)}
+	s := snapshotWriter{w: bufio.NewWriterSize(w, 128<<10)}
 	s.raw([]byte(snapshotMagic))
 	s.head(v.s)
 	v.s.registries.Scan(func(_ string, r *registry) bool {

@@ -161,7 +161,7 @@ func (r *registry) transaction(clusterID string, revision uint64) (Transaction, 
 
 // History iterates over the kept transactions above a revision, oldest first.
 func (r Registry) History(after uint64) iter.Seq2[Transaction, error] {
-	return r.r.history.from(max(after+1, r.r.oldest), r.chain())
+	return r.r.history.from(max(min(after, r.r.revision)+1, r.r.oldest), r.chain())
 }
 
 // EntityHistory iterates over the kept transactions above a revision that moved the

@@ -1,0 +1,142 @@
+package fsm_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tesd/tesd/fsm"
+)
+
+func refusalCode(result fsm.Result) fsm.Code {
+	if result.Refusal == nil {
+		return ""
+	}
+	return result.Refusal.Code
+}
+
+func TestRegistryLimit(t *testing.T) {
+	m := fsm.New()
+	apply(m, founding(0))
+	put := func(registry, key string) fsm.Result {
+		return apply(m, fsm.Command{Registry: registry, Key: key, Op: fsm.Put{Entity: valid("a", "")}})[0]
+	}
+	for i := 1; i < fsm.MaxRegistries; i++ {
+		if code := refusalCode(put(fmt.Sprint("r", i), "")); code != "" {
+			t.Fatalf("registry %d: %s", i, code)
+		}
+	}
+	if code := refusalCode(put("one-more", "k")); code != fsm.CodeTooLarge {
+		t.Errorf("one more: %q", code)
+	}
+	if code := refusalCode(put("r1", "")); code != "" {
+		t.Errorf("one that exists: %q", code)
+	}
+	if keys := m.View().Keys(); keys != 0 {
+		t.Error("a limit that is reached is no answer to keep")
+	}
+	restore(t, snapshot(t, m.View()))
+}
+
+// TestEntityLimit has a registry as large as can be, and as deep: a chain of 100,000
+// linked entities, which every walk must survive without recursion.
+func TestEntityLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a registry of 100,000 entities takes a second or two")
+	}
+	entities := []fsm.Entity{{ID: "e0", Type: fsm.TypeGlobal, CurrentVersion: "1", UpdateStrategy: fsm.Independent}}
+	for i := 1; i < fsm.MaxEntities; i++ {
+		entities = append(entities, fsm.Entity{ID: fmt.Sprint("e", i), Type: fsm.TypeComponent, CurrentVersion: "1",
+			UpdateStrategy: fsm.LinkedToParent, ParentVersionID: fmt.Sprint("e", i-1)})
+	}
+	m := fsm.New()
+	last := fmt.Sprint("e", fsm.MaxEntities-1)
+	results := apply(m, founding(0),
+		fsm.Command{Registry: "over", Op: fsm.Migrate{Source: "s", Entities: append(entities, valid("x", ""))}},
+		fsm.Command{Registry: defaultRegistry, Op: fsm.Migrate{Source: "s", Entities: entities}},
+		fsm.Command{Registry: defaultRegistry, Op: fsm.Put{Entity: valid("one-more", "")}},
+		fsm.Command{Registry: defaultRegistry, Op: fsm.Bump{Scope: fsm.Minor, EntityID: "e0", Cascade: true}},
+		fsm.Command{Registry: defaultRegistry, Op: fsm.Put{Entity: fsm.Entity{ID: "e0", Type: fsm.TypeGlobal, UpdateStrategy: fsm.Independent, ParentVersionID: last}}},
+		fsm.Command{Registry: defaultRegistry, Op: fsm.Delete{EntityID: last}},
+		fsm.Command{Registry: defaultRegistry, Op: fsm.Put{Entity: valid("one-more", "")}})
+	want := []fsm.Code{"", fsm.CodeInvalidRequest, "", fsm.CodeTooLarge, "", fsm.CodeRegistryInvalid, "", ""}
+	for i, result := range results {
+		if refusalCode(result) != want[i] {
+			t.Errorf("command %d: %v, want %q", i, result.Refusal, want[i])
+		}
+	}
+	if moved := results[4].Transaction.Changes; len(moved) != fsm.MaxEntities || moved[len(moved)-1].EntityID != last {
+		t.Errorf("the cascade moves %d", len(moved))
+	}
+	if message := results[5].Refusal.Findings[0].Message; len(message) > 400 {
+		t.Errorf("the cycle's message has %d bytes", len(message))
+	}
+}
+
+// TestCommandLimits has one more than is allowed of each thing that a command counts.
+func TestCommandLimits(t *testing.T) {
+	bump := fsm.Bump{Scope: fsm.Patch, EntityID: "a", Cascade: true}
+	batch := func(n int) fsm.Op {
+		b := fsm.Batch{}
+		for range n {
+			b.Requests = append(b.Requests, bump)
+		}
+		return b
+	}
+	files := func(n int) fsm.Op {
+		e := valid("b", "")
+		e.Files = make([]fsm.File, n)
+		for i := range e.Files {
+			e.Files[i].Path = "p"
+		}
+		return fsm.Put{Entity: e}
+	}
+	reason := func(n int) fsm.Op {
+		b := bump
+		b.Reason = strings.Repeat("x", n)
+		return b
+	}
+	for name, ops := range map[string][2]fsm.Op{
+		"requests": {batch(fsm.MaxBatch), batch(fsm.MaxBatch + 1)},
+		"files":    {files(fsm.MaxFiles), files(fsm.MaxFiles + 1)},
+		"reason":   {reason(fsm.MaxReason), reason(fsm.MaxReason + 1)},
+	} {
+		m := fsm.New()
+		apply(m, founding(0), fsm.Command{Registry: defaultRegistry, Op: fsm.Put{Entity: valid("a", "")}})
+		for i, op := range ops {
+			c := fsm.Command{Registry: defaultRegistry, Op: op}
+			for how, entry := range map[string]fsm.Entry{"as it is": {Commands: []fsm.Command{c}}, "from the log": throughCodec(t, fsm.Entry{Commands: []fsm.Command{c}})} {
+				result := m.Apply(m.View().Index()+1, entry)[0]
+				if want := []fsm.Code{"", fsm.CodeInvalidRequest}[i]; refusalCode(result) != want {
+					t.Errorf("%s, %d over, %s: %v", name, i, how, result.Refusal)
+				}
+			}
+		}
+	}
+}
+
+// TestTransactionLimit has a batch whose changes would be more than a node's memory and
+// a block of the history can take, although each of its requests is fine.
+func TestTransactionLimit(t *testing.T) {
+	c := manyEntities(999)
+	entities := c.Op.(fsm.Migrate).Entities
+	for i := range entities {
+		entities[i].DisplayName = strings.Repeat("x", fsm.MaxText)
+	}
+	everything := fsm.Bump{Scope: fsm.Patch, Cascade: true}
+	batch := fsm.Command{Registry: defaultRegistry, Key: "k", Op: fsm.Batch{Requests: slices.Repeat([]fsm.Bump{everything}, fsm.MaxBatch)}}
+	m := fsm.New()
+	apply(m, founding(0), c)
+	for _, result := range apply(m, batch, batch) {
+		if refusalCode(result) != fsm.CodeTooLarge || result.Replayed || result.Refusal.Item < 50 {
+			t.Errorf("%+v", result.Refusal)
+		}
+	}
+	if _, refusal := m.View().Plan(batch); refusal == nil || refusal.Code != fsm.CodeTooLarge {
+		t.Error("the plan is not refused:", refusal)
+	}
+	if result := apply(m, fsm.Command{Registry: defaultRegistry, Op: everything})[0]; result.Revision != 2 {
+		t.Error("after it:", result.Refusal)
+	}
+}

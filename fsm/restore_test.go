@@ -1,0 +1,197 @@
+package fsm_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+	"testing"
+
+	"github.com/tesd/tesd/fsm"
+)
+
+const snapshotMagic = "tesd snapshot 1\n"
+
+// section is one of a snapshot's, as its layout is documented.
+type section struct {
+	kind    byte
+	payload []byte
+}
+
+// sections takes a snapshot apart. Checksums are not looked at.
+func sections(b []byte) (all []section, ok bool) {
+	b, ok = bytes.CutPrefix(b, []byte(snapshotMagic))
+	for ok && len(b) > 0 {
+		kind := b[0]
+		size, n := binary.Uvarint(b[1:])
+		if n <= 0 || size > uint64(len(b)) || uint64(len(b)) < uint64(1+n)+size+4 {
+			return nil, false
+		}
+		all = append(all, section{kind, b[1+n : 1+uint64(n)+size]})
+		b = b[1+uint64(n)+size+4:]
+	}
+	return all, ok
+}
+
+// join puts sections together to a snapshot with fitting checksums.
+func join(all []section) []byte {
+	b := []byte(snapshotMagic)
+	for _, s := range all {
+		b = append(binary.AppendUvarint(append(b, s.kind), uint64(len(s.payload))), s.payload...)
+		b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(s.payload, crc32.MakeTable(crc32.Castagnoli)))
+	}
+	return b
+}
+
+// smallMachine has a bit of everything: registries, a deleted entity, keys of all
+// sorts, a sealed block and an open one, and a history with a beginning that is gone.
+func smallMachine(keep uint64, bumps int) *fsm.Machine {
+	m := fsm.New()
+	commands := []fsm.Command{
+		founding(keep), manyEntities(2),
+		{Registry: defaultRegistry, Op: fsm.Delete{EntityID: "component:1"}},
+		{Registry: "other", Key: "k1", Op: fsm.Put{Entity: fsm.Entity{ID: "a", Type: fsm.TypeGlobal, CurrentVersion: "1.0",
+			UpdateStrategy: fsm.Independent, DisplayName: "A", Files: []fsm.File{{Path: "a", Pattern: "(.*)", Required: true}}}}},
+		{Registry: "none", Key: "k2", Op: fsm.Delete{EntityID: "a"}},
+		{Registry: "other", Key: "k3", Op: fsm.Migrate{Source: "test"}},
+		{Registry: "other", Key: "k4", Op: fsm.Put{Entity: fsm.Entity{ID: "b", Type: fsm.TypeGlobal, CurrentVersion: "x",
+			UpdateStrategy: fsm.LinkedToParent, DisplayName: "B"}}},
+	}
+	for i := range bumps {
+		commands = append(commands, fsm.Command{Registry: defaultRegistry, Actor: "ci", Op: fsm.Bump{Scope: fsm.Scope(1 + i%3), EntityID: "global:main", Cascade: true}})
+	}
+	m.Apply(1, fsm.Entry{Stamp: 1_700_000_000_000, Commands: commands})
+	return m
+}
+
+func TestSnapshotRoundTrip(t *testing.T) {
+	for _, m := range []*fsm.Machine{fsm.New(), smallMachine(0, 0), smallMachine(0, 700), smallMachine(3, 700), smallMachine(300, 700)} {
+		b := snapshot(t, m.View())
+		again := restore(t, b)
+		if !bytes.Equal(b, snapshot(t, again.View())) {
+			t.Error("the snapshot of the restored machine is other bytes")
+		}
+		if dump(t, again.View()) != dump(t, m.View()) || again.View().Index() != m.View().Index() {
+			t.Error("the restored machine has another content")
+		}
+	}
+}
+
+// TestRestoreRejectsDamage flips a bit in every byte of a snapshot and cuts it off at
+// every length.
+func TestRestoreRejectsDamage(t *testing.T) {
+	m := fsm.New()
+	apply(m, founding(0), fsm.Command{Registry: defaultRegistry, Key: "k", Op: fsm.Put{Entity: valid("a", "")}},
+		fsm.Command{Registry: defaultRegistry, Key: "l", Op: fsm.Delete{EntityID: "b"}})
+	b := snapshot(t, m.View())
+	t.Logf("a snapshot of %d bytes", len(b))
+	if _, ok := sections(b); !ok {
+		t.Fatal("the layout is not the documented one")
+	}
+	reject := func(b []byte, what string, at int) {
+		if _, err := fsm.Restore(bytes.NewReader(b)); !errors.Is(err, fsm.ErrBadSnapshot) {
+			t.Errorf("%s %d: %v", what, at, err)
+		}
+	}
+	for i := range b {
+		b[i] ^= 1 << (i % 8)
+		reject(b, "flipped byte", i)
+		b[i] ^= 1 << (i % 8)
+	}
+	for size := range b {
+		reject(b[:size], "cut off at", size)
+	}
+}
+
+// signed is what hashes vouch for: the entities, and all payloads.
+func signed(t *testing.T, v fsm.View) string {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%x\n", v.StateHash())
+	for r := range v.Registries() {
+		for e := range r.Entities("") {
+			b.Write(e.AppendJSON(nil))
+		}
+		for tx, err := range r.History(0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Write(tx.Payload())
+		}
+	}
+	return b.String()
+}
+
+// TestRestoreRejectsLies changes what sections say and mends their checksums: the
+// structure, the hash chain and the state hash still tell. What they do not tell is
+// the index and what a receipt does not sign: the key's id and the items of a batch.
+func TestRestoreRejectsLies(t *testing.T) {
+	for name, m := range map[string]*fsm.Machine{"small": smallMachine(0, 2), "limited": smallMachine(300, 600)} {
+		truth := signed(t, m.View())
+		check := func(forged []section, what string, i int) {
+			again, err := fsm.Restore(bytes.NewReader(join(forged)))
+			if err == nil && signed(t, again.View()) == truth || errors.Is(err, fsm.ErrBadSnapshot) {
+				return
+			}
+			t.Errorf("%s: section %d of type %d %s: %v", name, i, forged[i].kind, what, err)
+		}
+		whole, _ := sections(snapshot(t, m.View()))
+		for i, s := range whole {
+			for at := 0; at < len(s.payload); at += 1 + len(s.payload)/25 {
+				s.payload[at] ^= 1
+				check(whole, fmt.Sprintf("with byte %d flipped", at), i)
+				s.payload[at] ^= 1
+			}
+			if i == len(whole)-1 {
+				break
+			}
+			check(append(slices.Clone(whole[:i]), whole[i+1:]...), "missing", i)
+			check(append(slices.Clone(whole[:i+1]), whole[i:]...), "twice", i)
+			check(append(slices.Clone(whole[:len(whole)-1]), s, whole[len(whole)-1]), "again at the end", i)
+		}
+	}
+}
+
+func TestRestoreOfNoSnapshot(t *testing.T) {
+	for _, b := range []string{"", "tesd", "tesd snapshot 2\n", snapshotMagic, snapshotMagic + "\x06\x00\x00\x00\x00\x00", snapshotMagic + "\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
+		if _, err := fsm.Restore(bytes.NewReader([]byte(b))); !errors.Is(err, fsm.ErrBadSnapshot) {
+			t.Errorf("%q: %v", b, err)
+		}
+	}
+}
+
+// brokenPipe fails after so many bytes.
+type brokenPipe struct{ left int }
+
+func (w *brokenPipe) Write(b []byte) (int, error) {
+	if len(b) > w.left {
+		n := w.left
+		w.left = 0
+		return n, io.ErrClosedPipe
+	}
+	w.left -= len(b)
+	return len(b), nil
+}
+
+func TestWriteToPassesErrorsOn(t *testing.T) {
+	m := smallMachine(0, 6_000) // larger than a buffer
+	size := len(snapshot(t, m.View()))
+	for left := 0; left < size; left += size / 5 {
+		if _, err := m.View().WriteTo(&brokenPipe{left}); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("after %d bytes of %d: %v", left, size, err)
+		}
+	}
+}
+
+func ExampleView_WriteTo() {
+	var file bytes.Buffer
+	m := smallMachine(0, 3)
+	if _, err := m.View().WriteTo(&file); err != nil {
+		fmt.Println(err)
+	}
+	again, err := fsm.Restore(&file)
+	fmt.Println(err, again.View().StateHash() == m.View().StateHash())
+	// Output: <nil> true
+}
