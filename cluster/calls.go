@@ -17,8 +17,12 @@ import (
 // net/rpc wants argument types that are exported or have no name; these have none.
 
 type (
-	// proposeCall carries commands to the leader, encoded as the log has them.
-	proposeCall  = struct{ Commands [][]byte }
+	// proposeCall carries commands to the leader, encoded as the log has them, and how
+	// many entities each may move.
+	proposeCall = struct {
+		Commands [][]byte
+		Reach    []int
+	}
 	proposeReply = struct{ Outcomes []forwarded }
 
 	// readIndexCall asks the leader for a read index. Term was read at the sender after

@@ -19,6 +19,7 @@ import (
 const (
 	entryCommands = 1024
 	entryBytes    = 256 << 10
+	entryReach    = 200_000 // entities moved, whose results are in memory together
 
 	queueCommands = 8192 // commands that may wait
 	queueBytes    = 256 << 20
@@ -45,6 +46,7 @@ type proposer struct {
 // pending is a command that waits for its outcome.
 type pending struct {
 	command []byte
+	reach   int          // how many entities it may move
 	foreign bool         // another node forwarded it: it is not forwarded again
 	taken   atomic.Int32 // one of the below
 	decided chan struct{}
@@ -70,8 +72,8 @@ func (p *pending) decide(result fsm.Result, err error) {
 }
 
 // add queues a command.
-func (q *proposer) add(command []byte, foreign bool) (*pending, error) {
-	p := &pending{command: command, foreign: foreign, decided: make(chan struct{})}
+func (q *proposer) add(command []byte, reach int, foreign bool) (*pending, error) {
+	p := &pending{command: command, reach: reach, foreign: foreign, decided: make(chan struct{})}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -98,9 +100,9 @@ func (q *proposer) take() []*pending {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var batch []*pending
-	size, n := 0, 0
+	size, reach, n := 0, 0, 0
 	for _, p := range q.queue {
-		if len(batch) == entryCommands || len(batch) > 0 && size+len(p.command) > entryBytes {
+		if len(batch) == entryCommands || len(batch) > 0 && (size+len(p.command) > entryBytes || reach+p.reach > entryReach) {
 			q.nudge()
 			break
 		}
@@ -109,6 +111,7 @@ func (q *proposer) take() []*pending {
 		if p.taken.CompareAndSwap(waiting, takenUp) {
 			batch = append(batch, p)
 			size += len(p.command)
+			reach += p.reach
 		}
 	}
 	clear(q.queue[:n])
@@ -211,6 +214,7 @@ func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) 
 		}
 		own = append(own, p)
 		request.Commands = append(request.Commands, p.command)
+		request.Reach = append(request.Reach, p.reach)
 	}
 	leader := c.leader.get()
 	if len(own) == 0 {
@@ -243,7 +247,11 @@ func (q *proposer) serve(call proposeCall, reply *proposeReply) {
 	reply.Outcomes = make([]forwarded, len(call.Commands))
 	queued := make([]*pending, len(call.Commands))
 	for i, command := range call.Commands {
-		p, err := q.add(command, true)
+		reach := 1
+		if i < len(call.Reach) {
+			reach = call.Reach[i]
+		}
+		p, err := q.add(command, reach, true)
 		if err != nil {
 			p = &pending{decided: make(chan struct{})}
 			p.decide(fsm.Result{}, err)
@@ -265,13 +273,13 @@ func (q *proposer) serve(call proposeCall, reply *proposeReply) {
 // errors are those of this package; a deadline of ctx that passes while the command
 // is under way is [ErrUnknownOutcome].
 func (n *Node) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
-	command := fsm.EncodeCommand(nil, c)
+	command, reach := fsm.EncodeCommand(nil, c), n.adapter.view().Reach(c)
 	patience := n.patience()
 	for {
 		if reason := n.unfit(); reason != "" {
 			return fsm.Result{}, notReady("%s", reason)
 		}
-		result, err := n.attempt(ctx, command)
+		result, err := n.attempt(ctx, command, reach)
 		if err == nil && result.Refusal != nil && result.Refusal.Code == fsm.CodeNotReady {
 			err = notReady("%v", result.Refusal)
 		}
@@ -285,8 +293,8 @@ func (n *Node) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 }
 
 // attempt proposes a command once.
-func (n *Node) attempt(ctx context.Context, command []byte) (fsm.Result, error) {
-	p, err := n.proposer.add(command, false)
+func (n *Node) attempt(ctx context.Context, command []byte, reach int) (fsm.Result, error) {
+	p, err := n.proposer.add(command, reach, false)
 	if err != nil {
 		return fsm.Result{}, err
 	}

@@ -116,3 +116,45 @@ func (p *planner) version(id string, s *slot) string {
 	}
 	return s.version
 }
+
+// Reach estimates, from above, how many entities a command would move, so that those
+// who collect commands can bound what comes of them. It costs little however large the
+// registry is: what moves more than a few counts as moving everything.
+func (v View) Reach(c Command) int {
+	r, ok := v.s.registries.Get(c.Registry)
+	if !ok {
+		return 1
+	}
+	switch op := c.Op.(type) {
+	case Bump:
+		return r.reach(&op)
+	case Batch:
+		sum := 0
+		for i := range op.Requests {
+			sum += r.reach(&op.Requests[i])
+		}
+		return sum
+	case Migrate:
+		return len(op.Entities)
+	}
+	return 1
+}
+
+func (r *registry) reach(b *Bump) int {
+	const few = 64
+	switch {
+	case b.EntityID == "":
+		return r.entities
+	case !b.Cascade || r.live(b.EntityID) == nil:
+		return 1
+	}
+	n := 0
+	r.walk(b.EntityID, nil, func(string, *slot) bool {
+		n++
+		return n <= few
+	})
+	if n > few {
+		return r.entities
+	}
+	return n
+}

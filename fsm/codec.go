@@ -26,8 +26,8 @@ func (e *encoder) bool(b bool) {
 var errMalformed = errors.New("malformed")
 
 // decoder reads what encoder wrote. The first fault sticks: later reads give zero
-// values, so callers check err once, at the end. It never allocates more than the
-// input's own size.
+// values, so callers check err once, at the end. What it
+// allocates stays in proportion to the input.
 type decoder struct {
 	buf []byte
 	err error

@@ -28,7 +28,8 @@ func frameEntry(stamp uint64, bodies ...[]byte) []byte {
 
 // mendEntry writes the checksum that fits what follows it.
 func mendEntry(b []byte) []byte {
-	binary.LittleEndian.PutUint32(b[2:], crc32.Checksum(b[6:], crc32.MakeTable(crc32.Castagnoli)))
+	sum := crc32.Checksum(b[:2], crc32.MakeTable(crc32.Castagnoli))
+	binary.LittleEndian.PutUint32(b[2:], crc32.Update(sum, crc32.MakeTable(crc32.Castagnoli), b[6:]))
 	return b
 }
 
@@ -169,9 +170,9 @@ func TestDecodeEntryFaults(t *testing.T) {
 		"format 0":            {frame(func(b []byte) []byte { b[0] = 0; return b }), fsm.ErrBadEntry},
 		"format 2":            {frame(func(b []byte) []byte { b[0] = 2; return b }), fsm.ErrNewerFormat},
 		"format 2, one byte":  {[]byte{2}, fsm.ErrNewerFormat},
-		"a newer flag":        {frame(func(b []byte) []byte { b[1] = 2; return b }), fsm.ErrNewerFormat},
-		"all flags":           {frame(func(b []byte) []byte { b[1] = 0xff; return b }), fsm.ErrNewerFormat},
-		"not compressed":      {frame(func(b []byte) []byte { b[1] = 1; return b }), fsm.ErrBadEntry},
+		"a newer flag":        {frame(func(b []byte) []byte { b[1] = 2; return mendEntry(b) }), fsm.ErrNewerFormat},
+		"all flags":           {frame(func(b []byte) []byte { b[1] = 0xff; return mendEntry(b) }), fsm.ErrNewerFormat},
+		"not compressed":      {frame(func(b []byte) []byte { b[1] = 1; return mendEntry(b) }), fsm.ErrBadEntry},
 		"checksum":            {frame(func(b []byte) []byte { b[5]++; return b }), fsm.ErrChecksum},
 		"body":                {frame(func(b []byte) []byte { b[len(b)-1]++; return b }), fsm.ErrChecksum},
 		"trailing byte":       {frame(func(b []byte) []byte { return mendEntry(append(b, 0)) }), fsm.ErrBadEntry},

@@ -197,9 +197,13 @@ func (p Put) check(c *checker, path string) {
 }
 
 func (d Delete) check(c *checker, path string) { c.err(path+"entityId", CheckEntityID(d.EntityID)) }
+
 func (g Genesis) check(c *checker, path string) {
 	c.err(path+"registryId", CheckRegistryID(g.RegistryID))
+	c.err(path+"clusterId", CheckRegistryID(g.ClusterID)) // hex digits, which that grammar allows
+	c.text(path+"keyId", g.KeyID, MaxText)
 }
+
 func (l Lead) check(*checker, string) {}
 
 func (b Bump) appendRequest(dst []byte) []byte { return b.appendJSON(dst, true) }

@@ -14,7 +14,7 @@ func (m *Machine) begin(c *Command, request []byte, r *registry) *draft {
 	t := &Transaction{
 		ClusterID: m.cluster.ClusterID, RegistryID: r.id, Revision: r.revision + 1,
 		Kind: c.Kind(), Timestamp: m.stamp, Actor: c.Actor, Request: request,
-		Keyed: c.Key != "", KeyID: m.cluster.KeyID, PreviousHash: r.head,
+		KeyID: m.cluster.KeyID, PreviousHash: r.head,
 	}
 	return &draft{m, r, t}
 }

@@ -16,7 +16,7 @@ type Entry struct {
 	Commands []Command
 }
 
-// The layout of an encoded entry: format byte, flags byte, CRC-32C of the rest,
+// The layout of an encoded entry: format byte, flags byte, CRC-32C of all the rest,
 // body. The body is the stamp, the number of commands, and each command behind its
 // length. With flagDeflate the body is its own length and then its DEFLATE stream.
 const (
@@ -65,7 +65,7 @@ func JoinEntry(stamp int64, commands [][]byte) ([]byte, error) {
 		buf = packed
 		buf[0], buf[1] = entryFormat, flagDeflate
 	}
-	binary.LittleEndian.PutUint32(buf[2:], checksum(buf[headerSize:]))
+	binary.LittleEndian.PutUint32(buf[2:], checksum(buf[:2], buf[headerSize:]))
 	return buf, nil
 }
 
@@ -84,7 +84,7 @@ func DecodeEntry(b []byte) (Entry, error) {
 		return Entry{}, fmt.Errorf("%w: no header", ErrBadEntry)
 	}
 	body := b[headerSize:]
-	if checksum(body) != binary.LittleEndian.Uint32(b[2:]) {
+	if checksum(b[:2], body) != binary.LittleEndian.Uint32(b[2:]) {
 		return Entry{}, ErrChecksum
 	}
 	switch b[1] {
@@ -126,7 +126,13 @@ func decodeBody(body []byte) (Entry, error) {
 	return entry, nil
 }
 
-func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+// checksum returns the CRC-32C of the parts, one after the other.
+func checksum(parts ...[]byte) (sum uint32) {
+	for _, b := range parts {
+		sum = crc32.Update(sum, crc32.MakeTable(crc32.Castagnoli), b)
+	}
+	return sum
+}
 
 // deflate compresses src. The level trades little size for half the time.
 func deflate(w *flate.Writer, src []byte) []byte {

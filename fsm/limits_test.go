@@ -140,3 +140,44 @@ func TestTransactionLimit(t *testing.T) {
 		t.Error("after it:", result.Refusal)
 	}
 }
+
+// TestReach holds the estimate of what a command moves against what it does move.
+func TestReach(t *testing.T) {
+	m := fsm.New()
+	entities := []fsm.Entity{{ID: "root", Type: fsm.TypeGlobal, CurrentVersion: "1.0.0", UpdateStrategy: fsm.Independent}}
+	for i := range 100 {
+		parent := "root"
+		if i < 10 {
+			parent = "" // of few
+		}
+		e := fsm.Entity{ID: fmt.Sprintf("e%d", i), Type: fsm.TypeComponent, CurrentVersion: "1.0.0", UpdateStrategy: fsm.LinkedToParent, ParentVersionID: parent}
+		if parent == "" {
+			e.UpdateStrategy = fsm.Independent
+		}
+		entities = append(entities, e)
+	}
+	command := func(op fsm.Op) fsm.Command { return fsm.Command{Registry: "r", Actor: "anonymous", Op: op} }
+	results := m.Apply(1, fsm.Entry{Stamp: 1, Commands: []fsm.Command{
+		command(fsm.Genesis{ClusterID: "c", RegistryID: "r"}), command(fsm.Migrate{Source: "test", Entities: entities}),
+	}})
+	if results[1].Refusal != nil {
+		t.Fatal(results[1].Refusal)
+	}
+	bump := func(id string, cascade bool) fsm.Bump { return fsm.Bump{Scope: fsm.Patch, EntityID: id, Cascade: cascade} }
+	for _, row := range []struct {
+		op   fsm.Op
+		want int
+	}{
+		{bump("", true), 101},
+		{bump("root", true), 101}, // 91, but that is more than a few
+		{bump("root", false), 1},
+		{bump("e5", true), 1},
+		{bump("none", true), 1},
+		{fsm.Batch{Requests: []fsm.Bump{bump("e5", true), bump("", true)}}, 102},
+		{fsm.Delete{EntityID: "e5"}, 1},
+	} {
+		if got := m.View().Reach(command(row.op)); got != row.want {
+			t.Errorf("%+v reaches %d entities, want %d", row.op, got, row.want)
+		}
+	}
+}

@@ -112,6 +112,9 @@ func (m *Machine) apply(c *Command) Result {
 	case Lead:
 		return Result{}
 	case Genesis:
+		if problems := c.Check(); problems != nil {
+			return refused(c, &Refusal{Code: CodeInvalidRequest, Item: -1, Problems: problems})
+		}
 		m.found(op)
 		return Result{}
 	}
@@ -122,7 +125,7 @@ func (m *Machine) apply(c *Command) Result {
 
 // found founds the cluster, once. The default registry exists from then on.
 func (m *Machine) found(g Genesis) {
-	if m.cluster.ClusterID != "" || g.ClusterID == "" {
+	if m.cluster.ClusterID != "" {
 		return
 	}
 	m.cluster = g

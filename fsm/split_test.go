@@ -33,7 +33,7 @@ func throughLog(result fsm.Result) string {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "registry %q revision %d replayed %v refusal %+v\n", result.Registry, result.Revision, result.Replayed, result.Refusal)
 	if t := result.Transaction; t != nil {
-		fmt.Fprintf(&b, "%s %s %v %v %x\n", t.Payload(), t.KeyID, t.Keyed, t.Items, t.Hash)
+		fmt.Fprintf(&b, "%s %s %v %x\n", t.Payload(), t.KeyID, t.Items, t.Hash)
 	}
 	for _, e := range result.Entities {
 		b.Write(e.AppendJSON(nil))

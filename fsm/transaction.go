@@ -36,7 +36,6 @@ type Transaction struct {
 	Request      []byte // in normal form, as canonical JSON
 	Changes      []Change
 	Items        []int // of a batch: how many of the changes belong to each request
-	Keyed        bool  // the command carried an idempotency key
 	KeyID        string
 	PreviousHash Hash // of the registry's transaction before; zero at revision 1
 	Hash         Hash // SHA-256 of the payload
@@ -99,7 +98,6 @@ func transactionID(clusterID, registryID string, revision uint64) string {
 // not follow from its place in the block.
 func (t *Transaction) encode(e *encoder) {
 	e.byte(byte(t.Kind))
-	e.bool(t.Keyed)
 	e.uint(uint64(t.Timestamp))
 	e.string(t.Actor)
 	e.string(t.KeyID)
@@ -119,7 +117,7 @@ func (t *Transaction) encode(e *encoder) {
 }
 
 func decodeTransaction(d *decoder) Transaction {
-	t := Transaction{Kind: Kind(d.byte()), Keyed: d.bool(), Timestamp: int64(d.uint()), Actor: d.string(), KeyID: d.string(), Request: d.bytes()}
+	t := Transaction{Kind: Kind(d.byte()), Timestamp: int64(d.uint()), Actor: d.string(), KeyID: d.string(), Request: d.bytes()}
 	if n := d.count(); n > 0 {
 		t.Changes = make([]Change, 0, min(n, 1024))
 		for range n {
