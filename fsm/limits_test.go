@@ -163,7 +163,9 @@ func TestReach(t *testing.T) {
 	if results[1].Refusal != nil {
 		t.Fatal(results[1].Refusal)
 	}
-	bump := func(id string, cascade bool) fsm.Bump { return fsm.Bump{Scope: fsm.Patch, EntityID: id, Cascade: cascade} }
+	bump := func(id string, cascade bool) fsm.Bump {
+		return fsm.Bump{Scope: fsm.Patch, EntityID: id, Cascade: cascade}
+	}
 	for _, row := range []struct {
 		op   fsm.Op
 		want int
