@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,15 +33,61 @@ type Cluster struct {
 }
 
 // Node is one member: a host, its stores, and the node that runs on them, if one does.
+// It may be used while another goroutine crashes and restarts it.
 type Node struct {
-	*cluster.Node        // the one that was started last
-	ID            string // also its host on the network
-	Store         *raft.InmemStore
-	Snapshots     raft.SnapshotStore
-	Log           raft.LogStore // what the node writes its log to: Store, unless a test wraps it
+	ID        string // also its host on the network
+	Store     *raft.InmemStore
+	Snapshots raft.SnapshotStore
+	Log       raft.LogStore // what the node writes its log to: Store, unless a test wraps it
 
+	mu     sync.Mutex
+	node   *cluster.Node      // the one that was started last
 	cancel context.CancelFunc // nil while it does not run
 	done   chan error
+}
+
+// Current returns the node that was started last on the member's stores.
+func (n *Node) Current() *cluster.Node {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.node
+}
+
+// Running reports whether the node runs.
+func (n *Node) Running() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.cancel != nil
+}
+
+// Propose is that of the current node.
+func (n *Node) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
+	return n.Current().Propose(ctx, c)
+}
+
+// Read is that of the current node.
+func (n *Node) Read(ctx context.Context, o cluster.ReadOptions) (fsm.View, error) {
+	return n.Current().Read(ctx, o)
+}
+
+// View is that of the current node.
+func (n *Node) View() fsm.View { return n.Current().View() }
+
+// Status is that of the current node.
+func (n *Node) Status() cluster.Status { return n.Current().Status() }
+
+// Sign is that of the current node.
+func (n *Node) Sign(payload []byte) (string, error) { return n.Current().Sign(payload) }
+
+// Check returns the first check of readiness that the current node does not pass; ok is
+// false if it passes all.
+func (n *Node) Check() (check cluster.Check, ok bool) {
+	for _, check := range n.Current().Ready() {
+		if !check.OK {
+			return check, true
+		}
+	}
+	return cluster.Check{}, false
 }
 
 // New makes a cluster of size nodes, n1, n2 and so on, and starts them. configure,
@@ -80,26 +127,31 @@ func (c *Cluster) Start(n *Node) {
 		c.t.Fatalf("opening %s: %v", n.ID, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	n.Node, n.cancel, n.done = node, cancel, make(chan error, 1)
-	done := n.done
+	done := make(chan error, 1)
+	n.mu.Lock()
+	n.node, n.cancel, n.done = node, cancel, done
+	n.mu.Unlock()
 	go func() { done <- node.Run(ctx) }()
 }
 
 // Stop stops a node gracefully, if it runs, and returns what its Run returned.
 func (c *Cluster) Stop(n *Node) error {
-	if n.cancel == nil {
+	n.mu.Lock()
+	cancel, done := n.cancel, n.done
+	n.cancel = nil
+	n.mu.Unlock()
+	if cancel == nil {
 		return nil
 	}
-	n.cancel()
-	n.cancel = nil
-	return <-n.done
+	cancel()
+	return <-done
 }
 
 // Ended waits for a node to stop by itself and returns why it did.
 func (c *Cluster) Ended(n *Node) error {
 	err := <-n.done
-	n.cancel()
-	n.cancel = nil
+	n.done <- err // for Stop
+	c.Stop(n)
 	return err
 }
 
@@ -127,7 +179,7 @@ func (c *Cluster) Leader(except ...*Node) *Node {
 	var leader *Node
 	c.Wait("there is no leader", time.Minute, func() bool {
 		for _, n := range c.Nodes {
-			if n.cancel != nil && !contains(except, n) && n.Status().Role == cluster.Leader && n.Founded() {
+			if n.Running() && !contains(except, n) && n.Status().Role == cluster.Leader && n.View().Founded() {
 				leader = n
 				return true
 			}
@@ -137,18 +189,12 @@ func (c *Cluster) Leader(except ...*Node) *Node {
 	return leader
 }
 
-// Founded reports whether the node knows the cluster to be founded.
-func (n *Node) Founded() bool { return n.View().Founded() }
-
-// Running reports whether the node runs.
-func (n *Node) Running() bool { return n.cancel != nil }
-
 // Follower returns a running node that is not the leader and not in except.
 func (c *Cluster) Follower(except ...*Node) *Node {
 	c.t.Helper()
 	leader := c.Leader(except...)
 	for _, n := range c.Nodes {
-		if n.cancel != nil && n != leader && !contains(except, n) {
+		if n.Running() && n != leader && !contains(except, n) {
 			return n
 		}
 	}
@@ -161,13 +207,8 @@ func (c *Cluster) Ready() {
 	c.t.Helper()
 	c.Wait("not all nodes are ready", time.Minute, func() bool {
 		for _, n := range c.Nodes {
-			if n.cancel == nil {
-				continue
-			}
-			for _, check := range n.Node.Ready() {
-				if !check.OK {
-					return false
-				}
+			if _, unready := n.Check(); unready && n.Running() {
+				return false
 			}
 		}
 		return true
@@ -182,7 +223,7 @@ func (c *Cluster) Agree() fsm.View {
 	c.Wait("the nodes do not reach one applied index", time.Minute, func() bool {
 		views = views[:0]
 		for _, n := range c.Nodes {
-			if n.cancel != nil {
+			if n.Running() {
 				views = append(views, n.View())
 			}
 		}
