@@ -47,6 +47,8 @@ type Config struct {
 	Network Network      // nil for TCP
 	Logger  hclog.Logger // nil for none
 	Timing  Timing       // zero fields take the defaults
+
+	rpcsInFlight int // appends under way to one follower; 0 for 1, more is for tests that show why
 }
 
 // Timing holds the durations that decide latency and availability. The defaults are

@@ -187,7 +187,7 @@ func (n *Node) startRaft(founders []founder, gained chan<- bool) (*consensus, er
 	trans := transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:          n.port,
 		MaxPool:         3,
-		MaxRPCsInFlight: 1, // with more, a follower whose disk fails for a moment can be left behind for ever
+		MaxRPCsInFlight: max(n.cfg.rpcsInFlight, 1), // with 2, a follower whose disk fails for a moment can be left behind for ever
 		Timeout:         5 * time.Second,
 		Logger:          cfg.Logger.Named("transport"),
 	})}

@@ -58,7 +58,28 @@ func OpenDir(dir string, logger hclog.Logger) (*Storage, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the snapshots in %s: %w", dir, err), log.Close())
 	}
-	return &Storage{Log: log, Stable: log, Snapshots: snapshots, Close: log.Close}, nil
+	return &Storage{Log: log, Stable: log, Snapshots: privateSnapshots{snapshots, dir}, Close: log.Close}, nil
+}
+
+// privateSnapshots is a store of snapshot files that only their owner can read: the
+// library makes them readable by everyone.
+type privateSnapshots struct {
+	*raft.FileSnapshotStore
+	dir string
+}
+
+// Create begins a snapshot. Its files exist from here on, still empty.
+func (s privateSnapshots) Create(version raft.SnapshotVersion, index, term uint64, c raft.Configuration, cIndex uint64, t raft.Transport) (raft.SnapshotSink, error) {
+	sink, err := s.FileSnapshotStore.Create(version, index, term, c, cIndex, t)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"meta.json", "state.bin"} {
+		if err := os.Chmod(filepath.Join(s.dir, "snapshots", sink.ID()+".tmp", name), 0o600); err != nil {
+			return nil, errors.Join(fmt.Errorf("protecting a snapshot: %w", err), sink.Cancel())
+		}
+	}
+	return sink, nil
 }
 
 // checkDir refuses a directory that lost its log but kept its snapshots: what was in

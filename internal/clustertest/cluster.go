@@ -95,17 +95,32 @@ func (n *Node) Check() (check cluster.Check, ok bool) {
 // cluster ends with the test.
 func New(t *testing.T, size int, configure func(*cluster.Config)) *Cluster {
 	t.Helper()
+	c := Prepare(t, size, configure)
+	for _, n := range c.Nodes {
+		c.Start(n)
+	}
+	return c
+}
+
+// Prepare is New without starting the nodes.
+func Prepare(t *testing.T, size int, configure func(*cluster.Config)) *Cluster {
+	t.Helper()
 	c := &Cluster{Net: memnet.New(), t: t, configure: configure}
 	t.Cleanup(c.Net.Close)
 	for i := range size {
-		store := raft.NewInmemStore()
-		c.Nodes = append(c.Nodes, &Node{ID: fmt.Sprintf("n%d", i+1), Store: store, Log: store, Snapshots: raft.NewInmemSnapshotStore()})
+		c.Nodes = append(c.Nodes, &Node{ID: fmt.Sprintf("n%d", i+1)})
 	}
 	for _, n := range c.Nodes {
-		c.Start(n)
+		n.Wipe()
 		t.Cleanup(func() { c.Stop(n) })
 	}
 	return c
+}
+
+// Wipe gives a node that does not run empty stores, as if its disk had been lost.
+func (n *Node) Wipe() {
+	n.Store, n.Snapshots = raft.NewInmemStore(), raft.NewInmemSnapshotStore()
+	n.Log = n.Store
 }
 
 // Start opens and runs a node on the stores that it has.
@@ -147,12 +162,17 @@ func (c *Cluster) Stop(n *Node) error {
 	return <-done
 }
 
-// Ended waits for a node to stop by itself and returns why it did.
-func (c *Cluster) Ended(n *Node) error {
-	err := <-n.done
-	n.done <- err // for Stop
-	c.Stop(n)
-	return err
+// Ended waits for a node to stop by itself, for limit at most, and returns why it did; ok
+// is false if it did not.
+func (c *Cluster) Ended(n *Node, limit time.Duration) (err error, ok bool) {
+	select {
+	case err := <-n.done:
+		n.done <- err // for Stop
+		c.Stop(n)
+		return err, true
+	case <-time.After(limit):
+		return nil, false
+	}
 }
 
 // Crash ends a node as if its process had been killed: nothing that it does from now
