@@ -278,3 +278,21 @@ func TestSameAnswersThroughAllNodes(t *testing.T) {
 		}
 	}
 }
+
+func TestGracefulStopHandsOver(t *testing.T) {
+	c := hotCluster(t)
+	for range 3 {
+		leader := c.Leader()
+		if err := c.Stop(leader); err != nil {
+			t.Fatalf("stopping the leader: %v", err)
+		}
+		began := time.Now()
+		if _, err := c.Client().Bump(t.Context(), client.BumpRequest{Scope: client.Patch, EntityID: hot}); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("a bump after the leader had stopped took %v", time.Since(began))
+		c.Start(leader)
+		c.Ready()
+	}
+	c.Status()
+}
