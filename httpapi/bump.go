@@ -8,6 +8,7 @@ import (
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/intake"
 )
 
 // outcome is what a bump or a batch did, or would do.
@@ -28,7 +29,7 @@ type seal struct {
 }
 
 func (s *Server) bump(c *call) (*answer, error) {
-	return serveBump[bumpBody](c, func(o *outcome) any {
+	return c.serveBump(intake.Bump, func(o *outcome) any {
 		return client.BumpResponse{
 			Success: true, DryRun: o.dryRun, RegistryID: o.registry, Revision: o.revision,
 			Bumped: entitiesOf(o.entities), Changes: changesOf(o.changes),
@@ -39,7 +40,7 @@ func (s *Server) bump(c *call) (*answer, error) {
 }
 
 func (s *Server) batch(c *call) (*answer, error) {
-	return serveBump[batchBody](c, func(o *outcome) any {
+	return c.serveBump(intake.Batch, func(o *outcome) any {
 		resp := client.BatchResponse{
 			Success: true, DryRun: o.dryRun, RegistryID: o.registry, Revision: o.revision,
 			Results:       make([]client.BatchResult, len(o.items)),
@@ -57,10 +58,10 @@ func (s *Server) batch(c *call) (*answer, error) {
 	})
 }
 
-// serveBump answers a bump or a batch, whose body is a B.
-func serveBump[B body](c *call, render func(*outcome) any) (*answer, error) {
+// serveBump answers a bump or a batch.
+func (c *call) serveBump(read reader, render func(*outcome) any) (*answer, error) {
 	start := c.s.now()
-	cmd, dryRun, err := readCommand[B](c, maxBody)
+	cmd, dryRun, err := c.command(read, maxBody)
 	if err != nil {
 		return nil, err
 	}

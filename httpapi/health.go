@@ -9,6 +9,7 @@ import (
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/intake"
 )
 
 // threadID is how the system that tesd serves names its thread of versions.
@@ -93,11 +94,11 @@ func (s *Server) livez(c *call) (*answer, error) {
 // readyz answers whether this node is ready to serve; with verbose, by a line of text
 // for each check.
 func (s *Server) readyz(c *call) (*answer, error) {
-	var f faults
+	var f intake.Faults
 	q := newQuery(c.r.URL.RawQuery, &f)
 	verbose := q.flag("verbose")
 	q.finish()
-	if err := f.failure(); err != nil {
+	if err := faulty(&f); err != nil {
 		return nil, err
 	}
 	checks := slices.Clone(s.node.Ready())
@@ -126,7 +127,7 @@ func (s *Server) readyz(c *call) (*answer, error) {
 
 // noQuery refuses parameters where there are none.
 func (c *call) noQuery() error {
-	var f faults
+	var f intake.Faults
 	newQuery(c.r.URL.RawQuery, &f).finish()
-	return f.failure()
+	return faulty(&f)
 }

@@ -29,7 +29,7 @@ func parsePage(q *query) page {
 		p.limit = maxPage
 	}
 	if last > 0 && (p.explicit || limit > 0) {
-		q.f.add("?last", "does not go with after or limit")
+		q.f.Add("?last", "does not go with after or limit")
 	}
 	p.entityID, _ = q.checked("entityId", fsm.CheckEntityID)
 	p.receipts, _ = q.bool("receipts")

@@ -5,12 +5,13 @@ import (
 
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/intake"
 )
 
 // migrate answers the import of a registry. What content is valid is decided here,
 // before the log: it depends on what this release's regexp accepts.
 func (s *Server) migrate(c *call) (*answer, error) {
-	cmd, _, err := readCommand[migrateBody](c, maxMigrateBody)
+	cmd, _, err := c.command(intake.Migrate, maxMigrateBody)
 	if err != nil {
 		return nil, err
 	}

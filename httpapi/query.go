@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tesd/tesd/cluster"
+	"github.com/tesd/tesd/internal/intake"
 )
 
 // query reads the parameters behind a path's "?". Each may be given once; one that
@@ -15,13 +16,13 @@ import (
 type query struct {
 	values url.Values
 	asked  []string
-	f      *faults
+	f      *intake.Faults
 }
 
-func newQuery(raw string, f *faults) *query {
+func newQuery(raw string, f *intake.Faults) *query {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		f.add("?", "the query cannot be read: %v", err)
+		f.Add("?", "the query cannot be read: %v", err)
 	}
 	return &query{values: values, f: f}
 }
@@ -34,11 +35,11 @@ func (q *query) text(name string) (value string, given bool) {
 		return "", false
 	}
 	if len(values) > 1 {
-		q.f.add("?"+name, "is given more than once")
+		q.f.Add("?"+name, "is given more than once")
 		return "", false
 	}
 	if !utf8.ValidString(values[0]) {
-		q.f.add("?"+name, "is not valid UTF-8")
+		q.f.Add("?"+name, "is not valid UTF-8")
 		return "", false
 	}
 	return values[0], true
@@ -51,7 +52,7 @@ func (q *query) checked(name string, check func(string) error) (value string, gi
 		return "", false
 	}
 	if err := check(value); err != nil {
-		q.f.add("?"+name, "%v", err)
+		q.f.Add("?"+name, "%v", err)
 	}
 	return value, true
 }
@@ -64,7 +65,7 @@ func (q *query) uint(name string) (n uint64, given bool) {
 	}
 	n, ok := parseRevision(value)
 	if !ok {
-		q.f.add("?"+name, "must be a whole number")
+		q.f.Add("?"+name, "must be a whole number")
 	}
 	return n, true
 }
@@ -77,7 +78,7 @@ func (q *query) count(name string) int {
 	}
 	n, err := strconv.Atoi(value)
 	if err != nil || n < 1 || n > maxPage {
-		q.f.add("?"+name, "must be a number from 1 to %d", maxPage)
+		q.f.Add("?"+name, "must be a number from 1 to %d", maxPage)
 		return 0
 	}
 	return n
@@ -87,7 +88,7 @@ func (q *query) count(name string) int {
 func (q *query) bool(name string) (value, given bool) {
 	text, given := q.text(name)
 	if given && text != "true" && text != "false" {
-		q.f.add("?"+name, "must be true or false")
+		q.f.Add("?"+name, "must be true or false")
 	}
 	return text == "true", given
 }
@@ -111,15 +112,15 @@ func (q *query) readOptions() cluster.ReadOptions {
 	case consistency == "stale":
 		o.Mode = cluster.Stale
 	case named && consistency != "linearizable":
-		q.f.add("?consistency", "must be linearizable or stale")
+		q.f.Add("?consistency", "must be linearizable or stale")
 	}
 	if text, given := q.text("max_stale"); given {
 		age, err := time.ParseDuration(text)
 		switch {
 		case err != nil || age <= 0:
-			q.f.add("?max_stale", "must be a duration above 0, such as 2s")
+			q.f.Add("?max_stale", "must be a duration above 0, such as 2s")
 		case consistency == "linearizable":
-			q.f.add("?max_stale", "is for consistency=stale")
+			q.f.Add("?max_stale", "is for consistency=stale")
 		}
 		o.Mode, o.MaxStale = cluster.Stale, age
 	}
@@ -142,6 +143,6 @@ func (q *query) finish() {
 	}
 	slices.Sort(unknown)
 	for _, name := range unknown {
-		q.f.add("?"+shorten(name), "is not a known parameter")
+		q.f.Add("?"+intake.Shorten(name), "is not a known parameter")
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/intake"
 )
 
 // maxPage is how many things a page holds at most.
@@ -15,12 +16,12 @@ const maxPage = 1000
 // serveRead answers a read of a registry: parse reads the parameters that are the
 // route's own, and render makes the answer from the registry as it is.
 func serveRead[P any](c *call, parse func(*query) P, render func(fsm.Registry, P) (*answer, error)) (*answer, error) {
-	var f faults
+	var f intake.Faults
 	q := newQuery(c.r.URL.RawQuery, &f)
 	options := q.readOptions()
 	params := parse(q)
 	q.finish()
-	if err := f.failure(); err != nil {
+	if err := faulty(&f); err != nil {
 		return nil, err
 	}
 	view, err := c.read(options)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/intake"
 )
 
 // Limits of a body, in bytes.
@@ -22,34 +23,31 @@ const (
 // anonymous is the actor of a request that nobody had to sign.
 const anonymous = "anonymous"
 
-// body is what a write sends, as it is decoded.
-type body interface {
-	// operation returns what is asked for, with the defaults filled in, and whether
-	// only to plan it. It notes what is missing.
-	operation(f *faults) (op fsm.Op, dryRun bool)
-}
+// reader reads the body of a write: what it asks for, with the defaults filled in, and
+// whether only to plan it. ok is false if nothing more can be found wrong.
+type reader func(body []byte, f *intake.Faults) (op fsm.Op, dryRun, ok bool)
 
-// readCommand reads a write whose body is a B, and refuses it with all its faults.
-func readCommand[B body](c *call, limit int64) (cmd fsm.Command, dryRun bool, err error) {
+// command reads a write, and refuses it with all its faults.
+func (c *call) command(read reader, limit int64) (cmd fsm.Command, dryRun bool, err error) {
 	raw, err := c.readBody(limit)
 	if err != nil {
 		return fsm.Command{}, false, err
 	}
-	var f faults
+	var f intake.Faults
 	newQuery(c.r.URL.RawQuery, &f).finish()
 	cmd = fsm.Command{Registry: c.registry, Actor: anonymous, Key: c.idempotencyKey(&f), IfMatch: c.ifMatch(&f)}
-	var b B
-	if !decode(raw, &b, &f) {
-		return fsm.Command{}, false, f.failure()
+	op, dryRun, ok := read(raw, &f)
+	if !ok {
+		return fsm.Command{}, false, faulty(&f)
 	}
-	cmd.Op, dryRun = b.operation(&f)
-	if !f.full() {
+	cmd.Op = op
+	if !f.Full() {
 		for _, p := range cmd.Check() {
-			f.add(p.Path, "%s", p.Message)
+			f.Add(p.Path, "%s", p.Message)
 		}
 	}
 	c.entityID = cmd.EntityID()
-	return cmd, dryRun, f.failure()
+	return cmd, dryRun, faulty(&f)
 }
 
 // readBody returns the body of a write, which is JSON by its own account and no
@@ -95,32 +93,32 @@ func checkContentType(h http.Header) error {
 }
 
 // header returns the value of a header that may be given once.
-func (c *call) header(name string, f *faults) (value string, given bool) {
+func (c *call) header(name string, f *intake.Faults) (value string, given bool) {
 	values := c.r.Header[name]
 	if len(values) == 0 {
 		return "", false
 	}
 	if len(values) > 1 {
-		f.add(name, "is given more than once")
+		f.Add(name, "is given more than once")
 		return "", false
 	}
 	return values[0], true
 }
 
-func (c *call) idempotencyKey(f *faults) string {
+func (c *call) idempotencyKey(f *intake.Faults) string {
 	key, given := c.header("Idempotency-Key", f)
 	if !given {
 		return ""
 	}
 	if err := fsm.CheckKey(key); err != nil {
-		f.add("Idempotency-Key", "%v", err)
+		f.Add("Idempotency-Key", "%v", err)
 		return ""
 	}
 	return key
 }
 
 // ifMatch returns the revision that a write asks for, nil for any.
-func (c *call) ifMatch(f *faults) *uint64 {
+func (c *call) ifMatch(f *intake.Faults) *uint64 {
 	tag, given := c.header("If-Match", f)
 	if !given {
 		return nil
@@ -129,7 +127,7 @@ func (c *call) ifMatch(f *faults) *uint64 {
 	digits, closed := strings.CutSuffix(digits, `"`)
 	revision, ok := parseRevision(digits)
 	if !opened || !closed || !ok {
-		f.add("If-Match", `must be one revision in quotes, such as "12"`)
+		f.Add("If-Match", `must be one revision in quotes, such as "12"`)
 		return nil
 	}
 	return &revision
@@ -157,4 +155,25 @@ func (c *call) ifNoneMatch(revision uint64) bool {
 func parseRevision(s string) (revision uint64, ok bool) {
 	revision, err := strconv.ParseUint(s, 10, 64)
 	return revision, err == nil && strconv.FormatUint(revision, 10) == s
+}
+
+// faulty returns the failure of a request with faults, nil if there are none. Their
+// paths are those of the body, the name of a header, or a query parameter behind a "?".
+func faulty(f *intake.Faults) error {
+	list := f.List()
+	if len(list) == 0 {
+		return nil
+	}
+	message := list[0].Path + ": " + list[0].Message
+	if list[0].Path == "" {
+		message = "the body " + list[0].Message
+	}
+	if len(list) > 1 {
+		message += "; there are more faults, see details"
+	}
+	details := make([]client.Detail, len(list))
+	for i, p := range list {
+		details[i] = client.Detail(p)
+	}
+	return &failure{code: client.CodeInvalidRequest, message: message, details: details}
 }

@@ -1,12 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/intake"
 )
 
 func (a *app) batchCommand() *cobra.Command {
@@ -44,16 +45,24 @@ expectedVersion and reason.`,
 
 // decodeBatch reads a batch: an array of bumps, or an object with "requests".
 func decodeBatch(raw []byte) (client.BatchRequest, error) {
-	var req client.BatchRequest
-	if isArray(raw) {
-		return req, decodeStrict(raw, &req.Requests)
+	var f intake.Faults
+	op, dryRun, ok := intake.BatchFile(raw, &f)
+	if ok {
+		for _, p := range (&fsm.Command{Registry: client.DefaultRegistry, Op: op}).Check() {
+			f.Add(p.Path, "%s", p.Message)
+		}
 	}
-	return req, decodeStrict(raw, &req)
-}
-
-// isArray reports whether a JSON text is that of an array.
-func isArray(raw []byte) bool {
-	return bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("["))
+	if err := shapeFault(&f); err != nil {
+		return client.BatchRequest{}, err
+	}
+	req := client.BatchRequest{DryRun: dryRun}
+	for _, b := range op.(fsm.Batch).Requests {
+		req.Requests = append(req.Requests, client.BumpRequest{
+			Scope: client.Scope(b.Scope.String()), EntityID: b.EntityID, Cascade: &b.Cascade,
+			ExpectedVersion: b.ExpectedVersion, Reason: b.Reason,
+		})
+	}
+	return req, nil
 }
 
 func (a *app) batch(ctx context.Context, t *tool, req client.BatchRequest) error {

@@ -130,7 +130,7 @@ func readConfigFile(path string) (map[string]string, error) {
 	}
 	var members map[string]jsontext.Value
 	if err := json.Unmarshal(raw, &members); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, decodeFault(err))
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	texts := make(map[string]string)
 	var faults []error

@@ -1,141 +1,52 @@
 package main
 
 import (
-	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/intake"
 )
 
-// fileBody, entityBody and placeBody are what a registry file holds. Pointers and nil
-// slices tell what is absent from what is given.
-type fileBody struct {
-	RegistryID *string      `json:"registryId"` // as export writes it; only the entities count
-	Revision   *uint64      `json:"revision"`
-	Entities   []entityBody `json:"entities"`
+// shapeError is what is wrong with the shape of a file.
+type shapeError struct{ problems []fsm.Problem }
+
+// Error tells one fault in a line, and several in a line each.
+func (e *shapeError) Error() string {
+	if len(e.problems) == 1 {
+		return problemText(e.problems[0])
+	}
+	var b strings.Builder
+	b.WriteString(count(len(e.problems), "fault", "faults"))
+	for _, p := range e.problems {
+		b.WriteString("\n  " + problemText(p))
+	}
+	return b.String()
 }
 
-type entityBody struct {
-	ID                *string     `json:"id"`
-	Type              *string     `json:"type"`
-	CurrentVersion    *string     `json:"currentVersion"`
-	UpdateStrategy    *string     `json:"updateStrategy"`
-	ParentVersionID   *string     `json:"parentVersionId"`
-	Files             []placeBody `json:"files"`
-	DisplayInUI       *bool       `json:"displayInUi"`
-	DisplayName       *string     `json:"displayName"`
-	Description       *string     `json:"description"`
-	APIEndpointPrefix *string     `json:"apiEndpointPrefix"`
-	CLICommandName    *string     `json:"cliCommandName"`
+// problemText is a fault in one line.
+func problemText(p fsm.Problem) string {
+	if p.Path == "" {
+		return "the file " + p.Message
+	}
+	return p.Path + ": " + p.Message
 }
 
-type placeBody struct {
-	Path           *string `json:"path"`
-	Pattern        *string `json:"pattern"`
-	Replacement    *string `json:"replacement"`
-	Description    *string `json:"description"`
-	DefaultVersion *string `json:"defaultVersion"`
-	Required       *bool   `json:"required"`
+// shapeFault returns the faults as an error, nil if there are none.
+func shapeFault(f *intake.Faults) error {
+	if list := f.List(); len(list) > 0 {
+		return &shapeError{list}
+	}
+	return nil
 }
 
-// decodeRegistry reads the entities of a registry file, a bare array or an object with
-// "entities". Its error is a [*shapeError] with all faults that can be told at once.
+// decodeRegistry reads the entities of a registry file. Its error is a [*shapeError] with
+// all faults.
 func decodeRegistry(raw []byte) ([]fsm.Entity, error) {
-	var (
-		body fileBody
-		at   = "entities"
-		err  error
-	)
-	if isArray(raw) {
-		at = ""
-		err = decodeStrict(raw, &body.Entities)
-	} else {
-		err = decodeStrict(raw, &body)
-	}
-	if err != nil {
-		return nil, err
-	}
-	var r shapeReader
-	if body.Entities == nil {
-		r.fault("entities", "is required")
-	}
-	if len(body.Entities) > fsm.MaxEntities {
-		return nil, shapeFault(at, "has %d entities, the limit is %d", len(body.Entities), fsm.MaxEntities)
-	}
-	entities := make([]fsm.Entity, len(body.Entities))
-	for i := range body.Entities {
-		entities[i] = r.entity(fmt.Sprintf("%s[%d].", at, i), &body.Entities[i])
-	}
-	if len(r.problems) > 0 {
-		return nil, &shapeError{r.problems}
-	}
-	return entities, nil
-}
-
-// shapeReader turns what was decoded into entities, and notes what is missing or out of
-// shape.
-type shapeReader struct{ problems []fsm.Problem }
-
-func (r *shapeReader) fault(path, message string) {
-	r.problems = append(r.problems, fsm.Problem{Path: path, Message: message})
-}
-
-func (r *shapeReader) entity(at string, b *entityBody) fsm.Entity {
-	before := len(r.problems)
-	e := fsm.Entity{
-		ID:                required(r, at+"id", b.ID),
-		Type:              fsm.EntityType(required(r, at+"type", b.Type)),
-		CurrentVersion:    required(r, at+"currentVersion", b.CurrentVersion),
-		UpdateStrategy:    fsm.Strategy(required(r, at+"updateStrategy", b.UpdateStrategy)),
-		ParentVersionID:   optional(b.ParentVersionID),
-		DisplayInUI:       required(r, at+"displayInUi", b.DisplayInUI),
-		DisplayName:       required(r, at+"displayName", b.DisplayName),
-		Description:       optional(b.Description),
-		APIEndpointPrefix: optional(b.APIEndpointPrefix),
-		CLICommandName:    optional(b.CLICommandName),
-	}
-	if b.ParentVersionID != nil && e.ParentVersionID == "" {
-		r.fault(at+"parentVersionId", "is empty; leave it out instead")
-	}
-	if b.Files == nil {
-		r.fault(at+"files", "is required")
-	}
-	for i := range b.Files {
-		f := &b.Files[i]
-		place := fmt.Sprintf("%sfiles[%d].", at, i)
-		e.Files = append(e.Files, fsm.File{
-			Path:           required(r, place+"path", f.Path),
-			Pattern:        required(r, place+"pattern", f.Pattern),
-			Replacement:    required(r, place+"replacement", f.Replacement),
-			Description:    required(r, place+"description", f.Description),
-			DefaultVersion: optional(f.DefaultVersion),
-			Required:       optional(f.Required),
-		})
-	}
-	if len(r.problems) > before {
-		return e // what is missing would be told a second time, as being empty
-	}
-	for _, p := range e.Check() {
-		r.fault(at+p.Path, p.Message)
-	}
-	return e
-}
-
-// required returns a member that must be there.
-func required[T any](r *shapeReader, path string, value *T) T {
-	if value == nil {
-		r.fault(path, "is required")
-	}
-	return optional(value)
-}
-
-// optional returns a member that may be absent, its zero value if it is.
-func optional[T any](value *T) T {
-	if value == nil {
-		return *new(T)
-	}
-	return *value
+	var f intake.Faults
+	entities := intake.RegistryFile(raw, &f)
+	return entities, shapeFault(&f)
 }
 
 // sourceOf is the source that a migrate of a file has unless it is given another.

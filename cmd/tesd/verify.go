@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/internal/intake"
 )
 
 // defaultKeyEnv is the environment variable that holds the signing key unless told otherwise.
@@ -109,7 +110,7 @@ func (a *app) verifyFile(v client.Verifier, path string) (client.Verified, error
 		OldestRevision uint64          `json:"oldestRevision"`
 		Next           uint64          `json:"next"`
 	}
-	if isArray(raw) {
+	if intake.IsArray(raw) {
 		file.Events = new([]client.Event)
 		err = json.Unmarshal(raw, file.Events)
 	} else {
@@ -117,14 +118,14 @@ func (a *app) verifyFile(v client.Verifier, path string) (client.Verified, error
 	}
 	switch {
 	case err != nil:
-		return client.Verified{}, fmt.Errorf("%s: %w", path, decodeFault(err))
+		return client.Verified{}, fmt.Errorf("%s: %w", path, err)
 	case file.Events == nil && file.Payload == "":
 		return client.Verified{}, fmt.Errorf("%s: neither a receipt nor a history", path)
 	case file.Events == nil:
 		return v.VerifyReceipt(file.Receipt)
 	}
 	done, err := v.VerifyHistory(*file.Events)
-	if err == nil && file.Next == 0 && !isArray(raw) {
+	if err == nil && file.Next == 0 && !intake.IsArray(raw) {
 		err = checkEnd(done, file.Revision)
 	}
 	return done, err

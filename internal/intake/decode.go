@@ -1,4 +1,4 @@
-package httpapi
+package intake
 
 import (
 	"bytes"
@@ -16,64 +16,66 @@ import (
 // maxDepth is how deep the values of a body may be nested.
 const maxDepth = 32
 
-// decode reads a body strictly into the struct that v points to, and notes every
-// fault of it. It reports whether the body is a JSON object at all: then v holds what
-// could be read, so that the rest can be checked and all faults be told at once.
+// decode reads a text strictly into the struct or list that v points to, and notes
+// every fault of it; at is the path of v. It reports whether the text is a JSON object, or
+// an array for a list, at all: then v holds what could be read, so that the rest can be
+// checked and all faults be told at once.
 //
-// Nearly all bodies are sound and are read in one step. That step accepts too much in
-// one way, null, so a body that may hold one is inspected too. It need not watch the
+// Nearly all texts are sound and are read in one step. That step accepts too much in
+// one way, null, so a text that may hold one is inspected too. It need not watch the
 // depth: a type of finite depth accepts nothing deeper.
-func decode[T any](body []byte, v *T, f *faults) (readable bool) {
+func decode[T any](body []byte, at string, v *T, f *Faults) (readable bool) {
 	if len(bytes.TrimSpace(body)) == 0 {
-		f.add("", "is empty")
+		f.Add(at, "is empty")
 		return false
 	}
 	err := json.Unmarshal(body, v, json.RejectUnknownMembers(true))
 	if err == nil && !bytes.Contains(body, []byte("null")) {
 		return true
 	}
-	var found faults
+	var found Faults
 	*v = *new(T)
-	readable = inspect(body, reflect.ValueOf(v).Elem(), &found)
+	readable = inspect(body, at, reflect.ValueOf(v).Elem(), &found)
 	if err != nil && len(found.list) == 0 { // the two readings differ, so the stricter one counts
-		found.add("", "cannot be read: %v", err)
+		found.Add(at, "cannot be read: %v", err)
 	}
 	for _, d := range found.list {
-		f.add(d.Path, "%s", d.Message)
+		f.Add(d.Path, "%s", d.Message)
 	}
 	f.more = f.more || found.more
 	return readable
 }
 
-// inspect reads a body into v as decode does, but goes on after a fault. Of a body
+// inspect reads a text into v as decode does, but goes on after a fault. Of a text
 // that is not JSON, only that is told.
-func inspect(body []byte, v reflect.Value, f *faults) (readable bool) {
+func inspect(body []byte, at string, v reflect.Value, f *Faults) (readable bool) {
 	in := inspector{
 		dec: jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true)),
-		f:   f, fields: make(map[reflect.Type]map[string][]int),
+		f:   f, path: []byte(at), fields: make(map[reflect.Type]map[string][]int),
 	}
-	object := in.dec.PeekKind() == '{'
+	kind := in.dec.PeekKind()
+	fits := kind == '{' && v.Kind() == reflect.Struct || kind == '[' && v.Kind() == reflect.Slice
 	err := in.value(v)
 	if err == nil {
 		if _, err = in.dec.ReadToken(); err == nil {
 			err = errors.New("there is more after the value")
 		} else if errors.Is(err, io.EOF) {
-			return object
+			return fits
 		}
 	}
 	offset := in.dec.InputOffset()
 	if s, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		offset, err = s.ByteOffset, s.Err
 	}
-	*f = faults{}
-	f.add(string(in.path), "is not valid JSON at byte %d: %v", offset, err)
+	*f = Faults{}
+	f.Add(string(in.path), "is not valid JSON at byte %d: %v", offset, err)
 	return false
 }
 
-// inspector reads one body.
+// inspector reads one text.
 type inspector struct {
 	dec    *jsontext.Decoder
-	f      *faults
+	f      *Faults
 	path   []byte // of the value being read
 	fields map[reflect.Type]map[string][]int
 }
@@ -118,13 +120,33 @@ func (in *inspector) value(v reflect.Value) error {
 			return in.object(v)
 		}
 		want = "an object"
+	case reflect.Uint64:
+		if got == '0' {
+			return in.number(v)
+		}
+		want = "a whole number"
 	default:
-		panic("httpapi: bodies have no fields of type " + v.Type().String())
+		panic("intake: bodies have no fields of type " + v.Type().String())
 	}
 	if got == 'n' {
 		return in.refuse("must not be null")
 	}
 	return in.refuse("must be " + want + ", not " + kindName(got))
+}
+
+// number reads a whole number.
+func (in *inspector) number(v reflect.Value) error {
+	token, err := in.dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	n, err := strconv.ParseUint(token.String(), 10, 64)
+	if err != nil {
+		in.f.Add(string(in.path), "must be a whole number from 0 to 18446744073709551615")
+		return nil
+	}
+	v.SetUint(n)
+	return nil
 }
 
 // limited is an array with a limit of its own.
@@ -233,7 +255,7 @@ func (in *inspector) refuse(why string) error {
 			why = fmt.Sprintf("is nested deeper than %d", maxDepth)
 		}
 		if depth <= outside {
-			in.f.add(string(in.path), "%s", why)
+			in.f.Add(string(in.path), "%s", why)
 			return nil
 		}
 	}
@@ -257,8 +279,8 @@ func (in *inspector) fieldsOf(t reflect.Type) map[string][]int {
 // maxName is how many bytes of an unknown name are told.
 const maxName = 64
 
-// shorten cuts a name that a caller made up to a length that is worth telling.
-func shorten(name string) string {
+// Shorten cuts a name that a caller made up to a length that is worth telling.
+func Shorten(name string) string {
 	if len(name) <= maxName {
 		return name
 	}
@@ -268,7 +290,7 @@ func shorten(name string) string {
 // appendName appends the name of a member to a path, in quotes if it could be
 // misread there.
 func appendName(path []byte, name string) []byte {
-	name = shorten(name)
+	name = Shorten(name)
 	plain := name != ""
 	for _, r := range name {
 		plain = plain && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-')

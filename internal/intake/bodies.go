@@ -1,4 +1,4 @@
-package httpapi
+package intake
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"github.com/tesd/tesd/fsm"
 )
 
-// The bodies of writes. Pointers and nil slices tell what is absent from what is
+// The forms in which requests come in. Pointers and nil slices tell what is absent from what is
 // given; what is given as "" is refused where absent has a meaning of its own.
 
 // bumpItem is one request of a batch.
@@ -32,6 +32,13 @@ type batchBody struct {
 type migrateBody struct {
 	Source   *string  `json:"source"`
 	Entities entities `json:"entities"`
+}
+
+// registryFile is what export writes; only the entities count.
+type registryFile struct {
+	RegistryID *string  `json:"registryId"`
+	Revision   *uint64  `json:"revision"`
+	Entities   entities `json:"entities"`
 }
 
 type entityBody struct {
@@ -89,17 +96,17 @@ func (l *files) UnmarshalJSONFrom(dec *jsontext.Decoder) (err error) {
 
 // fields reads the members of one object, which lies at a place of the body.
 type fields struct {
-	f  *faults
+	f  *Faults
 	at func() string // the place's path, to put before a member's name; called for faults only
 }
 
 // fault notes what is wrong with a member.
 func (fs fields) fault(name, message string) {
 	path := ""
-	if !fs.f.full() { // else it would be lost, and to make it costs more than to read the member
+	if !fs.f.Full() { // else it would be lost, and to make it costs more than to read the member
 		path = fs.at() + name
 	}
-	fs.f.add(path, "%s", message)
+	fs.f.Add(path, "%s", message)
 }
 
 // required returns a member that must be there.
@@ -136,38 +143,6 @@ func (b *bumpItem) bump(fs fields) fsm.Bump {
 		ExpectedVersion: fs.nonEmpty("expectedVersion", b.ExpectedVersion),
 		Reason:          fs.nonEmpty("reason", b.Reason),
 	}
-}
-
-func (b bumpBody) operation(f *faults) (fsm.Op, bool) {
-	return b.bump(fields{f, func() string { return "" }}), optional(b.DryRun)
-}
-
-func (b batchBody) operation(f *faults) (fsm.Op, bool) {
-	if b.Requests == nil {
-		f.add("requests", "is required")
-	}
-	op := fsm.Batch{Requests: make([]fsm.Bump, len(b.Requests))}
-	for i := range b.Requests {
-		op.Requests[i] = b.Requests[i].bump(fields{f, func() string { return fmt.Sprintf("requests[%d].", i) }})
-	}
-	return op, optional(b.DryRun)
-}
-
-func (b migrateBody) operation(f *faults) (fsm.Op, bool) {
-	if b.Entities == nil {
-		f.add("entities", "is required")
-	}
-	op := fsm.Migrate{
-		Source:   required(fields{f, func() string { return "" }}, "source", b.Source),
-		Entities: make([]fsm.Entity, len(b.Entities)),
-	}
-	for i := range b.Entities {
-		fs := fields{f, func() string { return fmt.Sprintf("entities[%d].", i) }}
-		e := &op.Entities[i]
-		*e = b.Entities[i].entity(fs)
-		e.CurrentVersion = required(fs, "currentVersion", b.Entities[i].CurrentVersion)
-	}
-	return op, false
 }
 
 // entity returns the entity, whose version may be absent.

@@ -1,4 +1,4 @@
-package httpapi
+package intake
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/fsm"
 )
 
 // TestDecodeFaults checks where faults are found, and that the rest is read.
@@ -18,16 +18,16 @@ func TestDecodeFaults(t *testing.T) {
 	for _, c := range []struct {
 		name, body string
 		readable   bool
-		want       []client.Detail
+		want       []fsm.Problem
 	}{
 		{"sound", `{"requests":[{"scope":"patch"}]}`, true, nil},
 		{"null within a text", `{"requests":[{"reason":"null"}]}`, true, nil},
-		{"empty", "", false, []client.Detail{{Path: "", Message: "is empty"}}},
-		{"array", "[1]", false, []client.Detail{{Path: "", Message: "must be an object, not an array"}}},
-		{"cut off within", `{"requests":[{"scope":"pa`, false, []client.Detail{{Path: "requests[0].scope", Message: "is not valid JSON at byte 25: unexpected EOF"}}},
-		{"trailing", `{} {}`, false, []client.Detail{{Path: "", Message: "is not valid JSON at byte 4: there is more after the value"}}},
-		{"syntax hides the rest", `{"x":1,"requests":[}`, false, []client.Detail{{Path: "requests", Message: "is not valid JSON at byte 19: invalid character '}' at start of value"}}},
-		{"kinds", `{"requests":[1,"a",true,[],{"scope":{},"reason":[],"cascade":"x","entityId":false}]}`, true, []client.Detail{
+		{"empty", "", false, []fsm.Problem{{Path: "", Message: "is empty"}}},
+		{"array", "[1]", false, []fsm.Problem{{Path: "", Message: "must be an object, not an array"}}},
+		{"cut off within", `{"requests":[{"scope":"pa`, false, []fsm.Problem{{Path: "requests[0].scope", Message: "is not valid JSON at byte 25: unexpected EOF"}}},
+		{"trailing", `{} {}`, false, []fsm.Problem{{Path: "", Message: "is not valid JSON at byte 4: there is more after the value"}}},
+		{"syntax hides the rest", `{"x":1,"requests":[}`, false, []fsm.Problem{{Path: "requests", Message: "is not valid JSON at byte 19: invalid character '}' at start of value"}}},
+		{"kinds", `{"requests":[1,"a",true,[],{"scope":{},"reason":[],"cascade":"x","entityId":false}]}`, true, []fsm.Problem{
 			{Path: "requests[0]", Message: "must be an object, not a number"},
 			{Path: "requests[1]", Message: "must be an object, not a string"},
 			{Path: "requests[2]", Message: "must be an object, not true or false"},
@@ -37,31 +37,31 @@ func TestDecodeFaults(t *testing.T) {
 			{Path: "requests[4].cascade", Message: "must be true or false, not a string"},
 			{Path: "requests[4].entityId", Message: "must be a string, not true or false"},
 		}},
-		{"nulls", `{"requests":[null,{"scope":null}],"dryRun":null}`, true, []client.Detail{
+		{"nulls", `{"requests":[null,{"scope":null}],"dryRun":null}`, true, []fsm.Problem{
 			{Path: "requests[0]", Message: "must not be null"},
 			{Path: "requests[1].scope", Message: "must not be null"},
 			{Path: "dryRun", Message: "must not be null"},
 		}},
-		{"names", `{"a.b":1,"":2,"dryRun":true,"dryRun":false,"\u00e4":{"x":[1,{}]},"DryRun":0}`, true, []client.Detail{
+		{"names", `{"a.b":1,"":2,"dryRun":true,"dryRun":false,"\u00e4":{"x":[1,{}]},"DryRun":0}`, true, []fsm.Problem{
 			{Path: `["a.b"]`, Message: "is not a known field"},
 			{Path: `[""]`, Message: "is not a known field"},
 			{Path: "dryRun", Message: "is given more than once"},
 			{Path: `["ä"]`, Message: "is not a known field"},
 			{Path: "DryRun", Message: "is not a known field"},
 		}},
-		{"long name", `{"` + strings.Repeat(".", 1<<20) + `":1}`, true, []client.Detail{{Path: `["` + strings.Repeat(".", 64) + `…"]`, Message: "is not a known field"}}},
-		{"too many", `{"requests":[` + strings.Repeat("{},", 256) + `1,"x",{"a":[]}],"a":1}`, true, []client.Detail{
+		{"long name", `{"` + strings.Repeat(".", 1<<20) + `":1}`, true, []fsm.Problem{{Path: `["` + strings.Repeat(".", 64) + `…"]`, Message: "is not a known field"}}},
+		{"too many", `{"requests":[` + strings.Repeat("{},", 256) + `1,"x",{"a":[]}],"a":1}`, true, []fsm.Problem{
 			{Path: "requests", Message: "has more than 256 elements"},
 			{Path: "a", Message: "is not a known field"},
 		}},
-		{"depth 32", `{"x":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`, true, []client.Detail{{Path: "x", Message: "is not a known field"}}},
-		{"depth 33", `{"x":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, true, []client.Detail{{Path: "x", Message: "is nested deeper than 32"}}},
-		{"depth of an excess", `{"requests":` + strings.Repeat(`[`, 100000), false, []client.Detail{{Path: "requests[0]", Message: "is not valid JSON at byte 10011: exceeded max depth"}}},
+		{"depth 32", `{"x":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`, true, []fsm.Problem{{Path: "x", Message: "is not a known field"}}},
+		{"depth 33", `{"x":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, true, []fsm.Problem{{Path: "x", Message: "is nested deeper than 32"}}},
+		{"depth of an excess", `{"requests":` + strings.Repeat(`[`, 100000), false, []fsm.Problem{{Path: "requests[0]", Message: "is not valid JSON at byte 10011: exceeded max depth"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var b batchBody
-			var f faults
-			if readable := decode([]byte(c.body), &b, &f); readable != c.readable {
+			var f Faults
+			if readable := decode([]byte(c.body), "", &b, &f); readable != c.readable {
 				t.Errorf("readable is %v", readable)
 			}
 			if diff := cmp.Diff(c.want, f.list); diff != "" {
@@ -74,8 +74,8 @@ func TestDecodeFaults(t *testing.T) {
 // TestDecodeKeepsTheRest checks that one fault does not hide what is beside it.
 func TestDecodeKeepsTheRest(t *testing.T) {
 	var b batchBody
-	var f faults
-	decode([]byte(`{"requests":[{"scope":"patch","x":1},7,{"scope":"minor","cascade":false}],"dryRun":true}`), &b, &f)
+	var f Faults
+	decode([]byte(`{"requests":[{"scope":"patch","x":1},7,{"scope":"minor","cascade":false}],"dryRun":true}`), "", &b, &f)
 	if len(b.Requests) != 3 || *b.Requests[0].Scope != "patch" || *b.Requests[2].Scope != "minor" || *b.Requests[2].Cascade || !*b.DryRun {
 		t.Errorf("read %+v", b)
 	}
@@ -96,19 +96,23 @@ func FuzzDecode(f *testing.F) {
 		checkDecode[bumpBody](t, body)
 		checkDecode[batchBody](t, body)
 		checkDecode[migrateBody](t, body)
+		for _, read := range []func([]byte, *Faults) (fsm.Op, bool, bool){Bump, Batch, BatchFile, Migrate} {
+			var f Faults
+			if op, _, ok := read(body, &f); ok == (op == nil) || !ok && len(f.List()) == 0 {
+				t.Fatalf("%q: read as %v, %v with %d faults", body, op, ok, len(f.List()))
+			}
+		}
 	})
 }
 
-func checkDecode[T body](t *testing.T, raw []byte) {
+func checkDecode[T any](t *testing.T, raw []byte) {
 	var v, careful, standard T
-	var f, found faults
-	readable := decode(raw, &v, &f)
-	if readable {
-		v.operation(&faults{})
-	} else if len(f.list) == 0 {
+	var f, found Faults
+	readable := decode(raw, "", &v, &f)
+	if !readable && len(f.list) == 0 {
 		t.Fatalf("%q is not readable, and has no fault", raw)
 	}
-	inspect(raw, reflect.ValueOf(&careful).Elem(), &found)
+	inspect(raw, "", reflect.ValueOf(&careful).Elem(), &found)
 	fast := json.Unmarshal(raw, new(T), json.RejectUnknownMembers(true))
 	if fast != nil && len(found.list) == 0 {
 		t.Fatalf("%q: only the fast reading finds a fault: %v", raw, fast)
@@ -133,7 +137,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var v bumpBody
-		var f faults
-		decode(raw, &v, &f)
+		var f Faults
+		decode(raw, "", &v, &f)
 	}
 }
