@@ -9,6 +9,7 @@ import (
 	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/internal/intake"
+	"github.com/tesd/tesd/internal/wire"
 )
 
 // outcome is what a bump or a batch did, or would do.
@@ -32,7 +33,7 @@ func (s *Server) bump(c *call) (*answer, error) {
 	return c.serveBump(intake.Bump, func(o *outcome) any {
 		return client.BumpResponse{
 			Success: true, DryRun: o.dryRun, RegistryID: o.registry, Revision: o.revision,
-			Bumped: entitiesOf(o.entities), Changes: changesOf(o.changes),
+			Bumped: wire.Entities(o.entities), Changes: wire.Changes(o.changes),
 			TransactionID: o.seal.transactionID, Signature: o.seal.signature, KeyID: o.seal.keyID, Timestamp: o.seal.timestamp,
 			HSL: hslSuccess,
 		}
@@ -50,7 +51,7 @@ func (s *Server) batch(c *call) (*answer, error) {
 		first := 0
 		for i, n := range o.items {
 			resp.Results[i] = client.BatchResult{
-				Bumped: entitiesOf(o.entities[first : first+n]), Changes: changesOf(o.changes[first : first+n]),
+				Bumped: wire.Entities(o.entities[first : first+n]), Changes: wire.Changes(o.changes[first : first+n]),
 			}
 			first += n
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/wire"
 )
 
 // The colours that answers carry.
@@ -129,7 +130,7 @@ func refusalOf(r *fsm.Refusal) *failure {
 	case fsm.CodeKeyReused:
 		path = "Idempotency-Key"
 	case fsm.CodeRegistryInvalid:
-		f.validation = validationOf(fsm.Report{Errors: r.Findings})
+		f.validation = wire.Validation(fsm.Report{Errors: r.Findings})
 	}
 	if r.Item >= 0 {
 		path = "requests[" + strconv.Itoa(r.Item) + "]"

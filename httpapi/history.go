@@ -8,6 +8,7 @@ import (
 
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/wire"
 )
 
 // page says which transactions of a history to answer.
@@ -147,4 +148,16 @@ func (s *Server) receipt(c *call) (*answer, error) {
 			Hash: hex.EncodeToString(t.Hash[:]), Signature: signature, KeyID: t.KeyID,
 		})
 	})
+}
+
+// eventOf returns a transaction as the history tells it, with its receipt if asked for.
+func eventOf(t *fsm.Transaction, payload []byte, signature string, receipt bool) client.Event {
+	e := client.Event{
+		Revision: t.Revision, Kind: t.Kind.String(), TransactionID: t.ID, Timestamp: t.Timestamp, Actor: t.Actor,
+		Changes: wire.Changes(t.Changes), Signature: signature, KeyID: t.KeyID, HSL: hslSuccess,
+	}
+	if receipt {
+		e.Payload, e.Hash = string(payload), hex.EncodeToString(t.Hash[:])
+	}
+	return e
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/internal/intake"
+	"github.com/tesd/tesd/internal/wire"
 )
 
 // migrate answers the import of a registry. What content is valid is decided here,
@@ -24,7 +25,7 @@ func (s *Server) migrate(c *call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp := client.MigrateResponse{RegistryID: c.registry, Revision: result.Revision, Validation: validationOf(report)}
+	resp := client.MigrateResponse{RegistryID: c.registry, Revision: result.Revision, Validation: wire.Validation(report)}
 	if t := result.Transaction; t != nil {
 		seal, err := c.seal(t)
 		if err != nil {
@@ -47,5 +48,5 @@ func invalid(report fsm.Report) error {
 	if first.EntityID != "" {
 		message = fmt.Sprintf("the registry is invalid: entity %q: %s", first.EntityID, first.Message)
 	}
-	return &failure{code: client.CodeRegistryInvalid, message: message, validation: validationOf(report)}
+	return &failure{code: client.CodeRegistryInvalid, message: message, validation: wire.Validation(report)}
 }

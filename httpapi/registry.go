@@ -8,6 +8,7 @@ import (
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/internal/intake"
+	"github.com/tesd/tesd/internal/wire"
 )
 
 // maxPage is how many things a page holds at most.
@@ -133,6 +134,6 @@ func (s *Server) entity(c *call) (*answer, error) {
 		if c.ifNoneMatch(r.Revision()) {
 			return notModified(), nil
 		}
-		return jsonAnswer(client.EntityResponse{Entity: entityOf(&e), Revision: r.Revision()})
+		return jsonAnswer(client.EntityResponse{Entity: wire.Entity(&e), Revision: r.Revision()})
 	})
 }

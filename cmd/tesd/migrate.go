@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/internal/wire"
 )
 
 func (a *app) migrateCommand() *cobra.Command {
@@ -37,7 +38,7 @@ before anything is sent.`,
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
-		return a.migrate(ctx, t, client.MigrateRequest{Source: m.Source, Entities: wireEntities(m.Entities)})
+		return a.migrate(ctx, t, client.MigrateRequest{Source: m.Source, Entities: wire.Entities(m.Entities)})
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/internal/intake"
+	"github.com/tesd/tesd/internal/wire"
 )
 
 // shapeError is what is wrong with the shape of a file.
@@ -64,13 +65,13 @@ func readMigrate(raw []byte, source string) (fsm.Migrate, error) {
 		return fsm.Migrate{}, err
 	}
 	if report := fsm.Validate(entities); !report.Valid() {
-		return fsm.Migrate{}, &invalidError{validationOf(report)}
+		return fsm.Migrate{}, &invalidError{wire.Validation(report)}
 	}
 	return fsm.Migrate{Source: source, Entities: entities}, nil
 }
 
 // invalidError is a registry whose content breaks the rules.
-type invalidError struct{ found client.Validation }
+type invalidError struct{ found *client.Validation }
 
 // Error tells how many errors there are, and each in a line.
 func (e *invalidError) Error() string {
@@ -79,22 +80,4 @@ func (e *invalidError) Error() string {
 		text += "\n  " + f.Code + " " + f.EntityID + ": " + f.Message
 	}
 	return text
-}
-
-// wireEntities are entities as a request carries them.
-func wireEntities(entities []fsm.Entity) []client.Entity {
-	out := make([]client.Entity, len(entities))
-	for i := range entities {
-		e := &entities[i]
-		files := make([]client.File, len(e.Files))
-		for k, f := range e.Files {
-			files[k] = client.File(f)
-		}
-		out[i] = client.Entity{
-			ID: e.ID, Type: string(e.Type), CurrentVersion: e.CurrentVersion, UpdateStrategy: string(e.UpdateStrategy),
-			ParentVersionID: e.ParentVersionID, Files: files, DisplayInUI: e.DisplayInUI, DisplayName: e.DisplayName,
-			Description: e.Description, APIEndpointPrefix: e.APIEndpointPrefix, CLICommandName: e.CLICommandName,
-		}
-	}
-	return out
 }

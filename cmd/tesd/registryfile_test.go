@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/tesd/tesd/internal/wire"
 )
 
 // FuzzDecodeRegistry: whatever a file holds is either refused with faults to tell, or means
@@ -28,7 +29,7 @@ func FuzzDecodeRegistry(f *testing.F) {
 			}
 			return
 		}
-		written, err := json.Marshal(wireEntities(entities))
+		written, err := json.Marshal(wire.Entities(entities))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/wire"
 )
 
 // shapeCode is the code under which validate lists faults of shape among the findings.
@@ -66,19 +67,7 @@ func validate(raw []byte) (client.Validation, int) {
 		}
 		return found, 0
 	}
-	return validationOf(fsm.Validate(entities)), len(entities)
-}
-
-// validationOf is a report as the API has it.
-func validationOf(r fsm.Report) client.Validation {
-	list := func(findings []fsm.Finding) []client.Finding {
-		out := make([]client.Finding, len(findings))
-		for i, f := range findings {
-			out[i] = client.Finding(f)
-		}
-		return out
-	}
-	return client.Validation{Valid: r.Valid(), Errors: list(r.Errors), Warnings: list(r.Warnings), Info: list(r.Info)}
+	return *wire.Validation(fsm.Validate(entities)), len(entities)
 }
 
 // findingRows is a row per finding, the gravest first.

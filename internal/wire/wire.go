@@ -1,24 +1,24 @@
-package httpapi
+// Package wire puts the state machine's types into the form in which they travel. The two
+// stay apart because the machine's own formats must not move with the API. What it
+// returns shares no memory with what it was given, but for texts.
+package wire
 
 import (
-	"encoding/hex"
-
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/fsm"
 )
 
-// The types of the state machine in the form of the wire. The two stay apart because
-// the machine's own formats must not move with the API.
-
-func entitiesOf(entities []fsm.Entity) []client.Entity {
+// Entities returns entities as answers and requests carry them; never nil.
+func Entities(entities []fsm.Entity) []client.Entity {
 	out := make([]client.Entity, len(entities))
 	for i := range entities {
-		out[i] = entityOf(&entities[i])
+		out[i] = Entity(&entities[i])
 	}
 	return out
 }
 
-func entityOf(e *fsm.Entity) client.Entity {
+// Entity returns one entity as answers and requests carry it.
+func Entity(e *fsm.Entity) client.Entity {
 	files := make([]client.File, len(e.Files))
 	for i, f := range e.Files {
 		files[i] = client.File(f)
@@ -30,7 +30,9 @@ func entityOf(e *fsm.Entity) client.Entity {
 	}
 }
 
-func changesOf(changes []fsm.Change) []client.Change {
+// Changes returns the changes of a transaction, with null for the version that one side
+// of a change does not have; never nil.
+func Changes(changes []fsm.Change) []client.Change {
 	out := make([]client.Change, len(changes))
 	for i := range changes {
 		c := &changes[i]
@@ -49,7 +51,8 @@ func nonEmpty(s string) *string {
 	return &s
 }
 
-func validationOf(r fsm.Report) *client.Validation {
+// Validation returns a report on a registry.
+func Validation(r fsm.Report) *client.Validation {
 	list := func(findings []fsm.Finding) []client.Finding {
 		out := make([]client.Finding, len(findings))
 		for i, f := range findings {
@@ -58,16 +61,4 @@ func validationOf(r fsm.Report) *client.Validation {
 		return out
 	}
 	return &client.Validation{Valid: r.Valid(), Errors: list(r.Errors), Warnings: list(r.Warnings), Info: list(r.Info)}
-}
-
-// eventOf returns a transaction as the history tells it, with its receipt if asked for.
-func eventOf(t *fsm.Transaction, payload []byte, signature string, receipt bool) client.Event {
-	e := client.Event{
-		Revision: t.Revision, Kind: t.Kind.String(), TransactionID: t.ID, Timestamp: t.Timestamp, Actor: t.Actor,
-		Changes: changesOf(t.Changes), Signature: signature, KeyID: t.KeyID, HSL: hslSuccess,
-	}
-	if receipt {
-		e.Payload, e.Hash = string(payload), hex.EncodeToString(t.Hash[:])
-	}
-	return e
 }
