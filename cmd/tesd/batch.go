@@ -66,11 +66,7 @@ func decodeBatch(raw []byte) (client.BatchRequest, error) {
 }
 
 func (a *app) batch(ctx context.Context, t *tool, req client.BatchRequest) error {
-	key, err := t.idempotencyKey()
-	if err != nil {
-		return err
-	}
-	c, err := t.client()
+	c, key, err := t.write()
 	if err != nil {
 		return err
 	}

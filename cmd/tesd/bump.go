@@ -88,11 +88,7 @@ func (f *bumpFlags) request(args []string) (client.BumpRequest, error) {
 }
 
 func (a *app) bump(ctx context.Context, t *tool, req client.BumpRequest) error {
-	key, err := t.idempotencyKey()
-	if err != nil {
-		return err
-	}
-	c, err := t.client()
+	c, key, err := t.write()
 	if err != nil {
 		return err
 	}

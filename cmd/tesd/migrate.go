@@ -43,11 +43,7 @@ before anything is sent.`,
 }
 
 func (a *app) migrate(ctx context.Context, t *tool, req client.MigrateRequest) error {
-	key, err := t.idempotencyKey()
-	if err != nil {
-		return err
-	}
-	c, err := t.client()
+	c, key, err := t.write()
 	if err != nil {
 		return err
 	}

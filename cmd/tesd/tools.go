@@ -66,6 +66,16 @@ func (t *tool) client() (*client.Client, error) {
 	return c, nil
 }
 
+// write makes the client, and the option that gives a write its key.
+func (t *tool) write() (*client.Client, client.WriteOption, error) {
+	key, err := t.idempotencyKey()
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := t.client()
+	return c, key, err
+}
+
 // idempotencyKey returns the option that gives a write its key.
 func (t *tool) idempotencyKey() (client.WriteOption, error) {
 	key := cmp.Or(t.key, t.app.getenv("TESD_IDEMPOTENCY_KEY"))
