@@ -136,6 +136,9 @@ func call[Reply any](ctx context.Context, c *caller, address, method string, arg
 	if _, ok := errors.AsType[rpc.ServerError](call.Error); !ok {
 		c.drop(address, peer)
 	}
+	if errors.Is(call.Error, rpc.ErrShutdown) { // the connection had ended before, see peerConn
+		return none, errors.Join(errNotSent, call.Error)
+	}
 	return none, call.Error
 }
 
@@ -152,7 +155,7 @@ func (c *caller) peer(ctx context.Context, address string) (*rpc.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	peer = rpc.NewClient(stallingConn{conn})
+	peer = rpc.NewClient(peerConn{conn})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if other := c.peers[address]; c.closed || other != nil {
@@ -187,20 +190,30 @@ func (c *caller) close() {
 	c.peers = nil
 }
 
-// stallingConn breaks a connection whose peer takes nothing: net/rpc writes while it
-// holds a lock, and all calls to the peer would wait behind one write.
-type stallingConn struct{ net.Conn }
+// peerConn is a connection to a peer, mended where net/rpc falls short.
+type peerConn struct{ net.Conn }
 
 const writeStall = 5 * time.Second
 
-func (c stallingConn) Write(b []byte) (int, error) {
+// Write breaks a connection whose peer takes nothing: net/rpc writes while it holds a
+// lock, and all calls to the peer would wait behind one write.
+func (c peerConn) Write(b []byte) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(writeStall)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(b)
 }
 
-var _ io.ReadWriteCloser = stallingConn{}
+// Read never ends with io.EOF. net/rpc answers ErrShutdown to a call that it did not
+// send, and turns an EOF into the same for calls that it did send; so it proves that a
+// call was not sent.
+func (c peerConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
 
 // service is what this node answers to the calls of its peers. net/rpc finds the
 // methods by their form; each runs in a goroutine of its own.

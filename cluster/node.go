@@ -26,6 +26,7 @@ type Node struct {
 	calls    *caller
 	founding *founding
 	proposer *proposer
+	entries  *underway
 	adapter  *adapter
 
 	life     context.Context // ends when the node stops for good
@@ -69,7 +70,7 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n.life, n.kill = context.WithCancel(context.Background())
 	n.adapter = newAdapter(n.fail)
-	n.proposer = newProposer(n)
+	n.proposer, n.entries = newProposer(n), newUnderway()
 	n.founding = newFounding(cfg.Peers, cfg.Storage.Stable, id)
 	n.founding.ask = n.probe
 	server, err := newServer(n)
@@ -227,8 +228,8 @@ func (n *Node) raftConfig(id raft.ServerID, gained chan<- bool) *raft.Config {
 	return cfg
 }
 
-// handOver drains what is under way and gives leadership away, so that the cluster
-// does not have to wait for an election.
+// handOver takes no more reads and gives leadership away, so that the cluster does not
+// have to wait for an election.
 func (n *Node) handOver(c *consensus) {
 	n.draining.Store(true)
 	if c.raft.State() != raft.Leader {
@@ -245,8 +246,10 @@ func (n *Node) handOver(c *consensus) {
 	}
 }
 
-// stopRaft shuts raft down and ends its connections.
+// stopRaft lets what was proposed come to an end, shuts raft down and ends its
+// connections.
 func (n *Node) stopRaft(c *consensus) error {
+	n.entries.close(n.cfg.Timing.Stop)
 	stopped := make(chan error, 1)
 	future := c.raft.Shutdown()
 	go func() { stopped <- future.Error() }()

@@ -179,9 +179,15 @@ func (n *Node) apply(ctx context.Context, r *raft.Raft, commands [][]byte) ([]fs
 	if err != nil {
 		return nil, notReady("%v", err)
 	}
+	if !n.entries.begin() {
+		return nil, ErrShuttingDown
+	}
 	future := r.Apply(entry, enqueueTimeout)
 	failed := make(chan error, 1)
-	go func() { failed <- future.Error() }() // raft resolves it, at the latest, when it shuts down
+	go func() { // raft resolves it before it is shut down
+		defer n.entries.end()
+		failed <- future.Error()
+	}()
 	select {
 	case err = <-failed:
 	case <-ctx.Done():

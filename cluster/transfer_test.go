@@ -1,0 +1,83 @@
+package cluster_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tesd/tesd/internal/clustertest"
+)
+
+// TestLeaderStopsUnderLoad stops one leader after the other while clients write through
+// all nodes. Whoever writes through a node that goes on notices little.
+func TestLeaderStopsUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clustertest.New(t, 3, seeded)
+		c.Ready()
+		l := newLedger()
+		stop := l.load(t, c, 4)
+		for round := range 6 {
+			<-time.After(300 * time.Millisecond)
+			old := c.Leader()
+			if err := c.Stop(old); err != nil {
+				t.Errorf("stop %d: %v", round, err)
+			}
+			if took := sinceNow(func() { c.Leader(old) }); took > 200*time.Millisecond {
+				t.Errorf("stop %d: the next leader took %v", round, took)
+			}
+			<-time.After(300 * time.Millisecond)
+			c.Start(old)
+			c.Ready()
+		}
+		stop()
+		c.Ready()
+		l.check(t, sameHistory(t, c))
+		if len(l.acked) < 1000 {
+			t.Errorf("only %d writes were acknowledged", len(l.acked))
+		}
+		for name, err := range l.unknown {
+			t.Logf("%s: %v", name, err)
+		}
+	})
+}
+
+func sinceNow(do func()) time.Duration {
+	began := time.Now()
+	do()
+	return time.Since(began)
+}
+
+// TestLeaderReturns: the connections to a leader that was away have ended. A write
+// through a follower that still has one must not fail for it: it was never sent.
+func TestLeaderReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clustertest.New(t, 3, seeded)
+		c.Ready()
+		first := c.Leader()
+		var others []*clustertest.Node
+		for _, n := range c.Nodes {
+			if n != first {
+				others = append(others, n)
+				mustBump(t, n, "api:a", "connects "+n.ID)
+			}
+		}
+		for round := range 5 {
+			c.Stop(first)
+			c.Leader(first)
+			c.Start(first)
+			c.Ready()
+			if err := c.Leader().Current().TransferTo(first.Current()); err != nil {
+				t.Fatal(err)
+			}
+			c.Wait("leadership does not return", 10*time.Second, func() bool { return c.Leader() == first })
+			<-time.After(time.Second)
+			for _, n := range others {
+				if _, err := n.Propose(t.Context(), patch("api:a")); err != nil {
+					t.Errorf("round %d: a write through %s: %v", round, n.ID, err)
+				}
+				mustBump(t, n, "api:a", fmt.Sprint("after ", n.ID, round))
+			}
+		}
+	})
+}
