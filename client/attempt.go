@@ -19,10 +19,11 @@ import (
 
 // A call is one request, however often it has to be sent.
 type call struct {
+	method string // empty means GET
 	path   string // escaped, from the endpoint on
 	query  url.Values
 	header http.Header
-	body   []byte // nil makes it a GET
+	body   []byte // nil for none
 	key    string // its idempotency key; a call without one changes nothing
 	once   bool   // each endpoint is asked once at most
 }
@@ -34,13 +35,16 @@ type answer struct {
 	body     []byte
 }
 
-// write posts req to a route of the client's registry, under an idempotency key unless it is a dry run.
-func write[Resp any](ctx context.Context, c *Client, route string, req any, dryRun bool, options []WriteOption) (resp *Resp, replayed bool, err error) {
-	body, err := json.Marshal(req)
-	if err != nil {
-		return nil, false, fmt.Errorf("encoding request: %w", err)
+// write sends req, nil for no body, to a route of the client's registry, under an idempotency key unless
+// it is a dry run.
+func write[Resp any](ctx context.Context, c *Client, method, route string, req any, dryRun bool, options []WriteOption) (resp *Resp, replayed bool, err error) {
+	call := call{method: method, path: c.path(route), header: http.Header{}}
+	if req != nil {
+		if call.body, err = json.Marshal(req); err != nil {
+			return nil, false, fmt.Errorf("encoding request: %w", err)
+		}
+		call.header.Set("Content-Type", "application/json")
 	}
-	call := call{path: c.path(route), body: body, header: http.Header{"Content-Type": {"application/json"}}}
 	for _, option := range options {
 		option(&call)
 	}
@@ -131,15 +135,15 @@ func (c *Client) attempt(ctx context.Context, endpoint string, call *call) (*ans
 
 // request makes the HTTP request of a call to one endpoint.
 func (call *call) request(ctx context.Context, endpoint string) (*http.Request, error) {
-	method, body := http.MethodGet, io.Reader(nil)
+	var body io.Reader
 	if call.body != nil {
-		method, body = http.MethodPost, bytes.NewReader(call.body)
+		body = bytes.NewReader(call.body)
 	}
 	target := endpoint + call.path
 	if len(call.query) > 0 {
 		target += "?" + call.query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	req, err := http.NewRequestWithContext(ctx, call.method, target, body)
 	if err != nil {
 		return nil, err
 	}

@@ -98,6 +98,23 @@ func TestRequests(t *testing.T) {
 			return err
 		}, request{"POST /version/migrate", `{"source":"s","entities":[{"id":"a","type":"","currentVersion":"",` +
 			`"updateStrategy":"","files":[],"displayInUi":false,"displayName":""}]}`, "k", "", jsonType}},
+		{"put", "", func(c *client.Client) error {
+			_, err := c.Put(t.Context(), client.Entity{ID: "@a/b", CurrentVersion: "1.0.0"}, key, client.CreateOnly())
+			return err
+		}, request{"PUT /version/entities/@a%2Fb", `{"id":"@a/b","type":"","currentVersion":"1.0.0",` +
+			`"updateStrategy":"","files":[],"displayInUi":false,"displayName":""}`, "k", "", jsonType}},
+		{"delete", "other", func(c *client.Client) error {
+			_, err := c.Delete(t.Context(), "@a/b", key, client.IfMatch(7))
+			return err
+		}, request{"DELETE /registries/other/version/entities/@a%2Fb", "", "k", `"7"`, ""}},
+		{"registries", "other", func(c *client.Client) error {
+			_, err := c.Registries(t.Context(), client.Stale())
+			return err
+		}, request{Line: "GET /registries?consistency=stale"}},
+		{"registry page", "", func(c *client.Client) error {
+			_, err := c.Registry(t.Context(), client.RegistryOptions{After: "a/b", Limit: 10})
+			return err
+		}, request{Line: "GET /version/registry?after=a%2Fb&limit=10"}},
 		{"registry", client.DefaultRegistry, func(c *client.Client) error {
 			_, err := c.Registry(t.Context(), client.RegistryOptions{})
 			return err

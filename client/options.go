@@ -43,6 +43,11 @@ func IfMatch(revision uint64) WriteOption {
 	return func(c *call) { c.header.Set("If-Match", strconv.Quote(strconv.FormatUint(revision, 10))) }
 }
 
+// CreateOnly refuses a put, with [CodeEntityExists], if the entity exists.
+func CreateOnly() WriteOption {
+	return func(c *call) { c.header.Set("If-None-Match", "*") }
+}
+
 // A ReadOption changes what one read may see. Without any, a read is linearizable: it sees every
 // write that was answered before it began.
 type ReadOption func(url.Values)

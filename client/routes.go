@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
 	"strconv"
 )
@@ -10,7 +11,7 @@ import (
 // Bump raises the version of an entity and of all that moves with it. A dry run is a read: it takes no
 // idempotency key.
 func (c *Client) Bump(ctx context.Context, req BumpRequest, options ...WriteOption) (*BumpResponse, error) {
-	resp, replayed, err := write[BumpResponse](ctx, c, "/bump", req, req.DryRun, options)
+	resp, replayed, err := write[BumpResponse](ctx, c, http.MethodPost, "/bump", req, req.DryRun, options)
 	if err != nil {
 		return nil, err
 	}
@@ -20,7 +21,7 @@ func (c *Client) Bump(ctx context.Context, req BumpRequest, options ...WriteOpti
 
 // Batch makes several bumps in one transaction. A dry run is a read: it takes no idempotency key.
 func (c *Client) Batch(ctx context.Context, req BatchRequest, options ...WriteOption) (*BatchResponse, error) {
-	resp, replayed, err := write[BatchResponse](ctx, c, "/batch", req, req.DryRun, options)
+	resp, replayed, err := write[BatchResponse](ctx, c, http.MethodPost, "/batch", req, req.DryRun, options)
 	if err != nil {
 		return nil, err
 	}
@@ -33,18 +34,49 @@ func (c *Client) Batch(ctx context.Context, req BatchRequest, options ...WriteOp
 func (c *Client) Migrate(ctx context.Context, req MigrateRequest, options ...WriteOption) (*MigrateResponse, error) {
 	entities := make([]Entity, len(req.Entities)) // the caller keeps his own as they are
 	for i, e := range req.Entities {
-		if e.Files == nil {
-			e.Files = []File{}
-		}
-		entities[i] = e
+		entities[i] = e.withFiles()
 	}
 	req.Entities = entities
-	resp, replayed, err := write[MigrateResponse](ctx, c, "/migrate", req, false, options)
+	resp, replayed, err := write[MigrateResponse](ctx, c, http.MethodPost, "/migrate", req, false, options)
 	if err != nil {
 		return nil, err
 	}
 	resp.Replayed = replayed
 	return resp, nil
+}
+
+// Put creates an entity, or replaces one. It replaces all but the version, which moves by bumps alone: an
+// empty CurrentVersion keeps the stored one, and another than the stored is refused with
+// [CodeVersionConflict]. To create an entity needs a CurrentVersion. The first put into a registry that
+// does not exist makes it.
+func (c *Client) Put(ctx context.Context, entity Entity, options ...WriteOption) (*EntityWriteResponse, error) {
+	return c.writeEntity(ctx, http.MethodPut, entity.ID, entity.withFiles(), options)
+}
+
+// Delete removes an entity that has no children. Its id keeps its last version: it can come back above it
+// only.
+func (c *Client) Delete(ctx context.Context, id string, options ...WriteOption) (*EntityWriteResponse, error) {
+	return c.writeEntity(ctx, http.MethodDelete, id, nil, options)
+}
+
+func (c *Client) writeEntity(ctx context.Context, method, id string, req any, options []WriteOption) (*EntityWriteResponse, error) {
+	resp, replayed, err := write[EntityWriteResponse](ctx, c, method, "/entities/"+url.PathEscape(id), req, false, options)
+	if err != nil {
+		return nil, err
+	}
+	resp.Replayed = replayed
+	return resp, nil
+}
+
+// Registries lists the registries of the cluster. [MinRevision], which is about one registry, is not for
+// it.
+func (c *Client) Registries(ctx context.Context, options ...ReadOption) (*RegistriesResponse, error) {
+	q := url.Values{}
+	for _, option := range options {
+		option(q)
+	}
+	resp, _, err := do[RegistriesResponse](ctx, c, call{path: "/registries", query: q})
+	return resp, err
 }
 
 // RegistryOptions select the entities of a registry that [Client.Registry] answers; zero fields select
@@ -54,6 +86,8 @@ type RegistryOptions struct {
 	Parent      string // with this parent
 	DisplayInUI *bool  // shown in the UI, or not
 	Query       string // matching this text
+	After       string // whose ids are above this one
+	Limit       int    // no more than this many, 1 to 1,000; 0 for all
 }
 
 // Registry reads the registry and its entities.
@@ -65,6 +99,10 @@ func (c *Client) Registry(ctx context.Context, o RegistryOptions, options ...Rea
 		q.Set("displayInUi", strconv.FormatBool(*o.DisplayInUI))
 	}
 	setText(q, "q", o.Query)
+	setText(q, "after", o.After)
+	if o.Limit != 0 {
+		q.Set("limit", strconv.Itoa(o.Limit))
+	}
 	return read[RegistryResponse](ctx, c, "/registry", q, options)
 }
 

@@ -20,6 +20,14 @@ type Entity struct {
 	CLICommandName    string `json:"cliCommandName,omitzero"`
 }
 
+// withFiles returns the entity with a list of files that is not nil.
+func (e Entity) withFiles() Entity {
+	if e.Files == nil {
+		e.Files = []File{}
+	}
+	return e
+}
+
 // A File tells where in a file the version of an entity stands.
 type File struct {
 	Path           string `json:"path"`
@@ -116,6 +124,9 @@ type RegistryResponse struct {
 	Lifecycle  string   `json:"lifecycle"` // CREATED, RUNNING, TERMINATED, BLOCKED or ERROR
 	Entities   []Entity `json:"entities"`
 	HSL        string   `json:"hsl"`
+
+	// Next is the After that asks for the next page; empty says that this was the last.
+	Next string `json:"next,omitzero"`
 }
 
 // An EntityResponse is one entity, and the revision of the registry it was read at.
@@ -159,6 +170,37 @@ type Receipt struct {
 	Hash       string `json:"hash"`      // hex SHA-256 of the payload
 	Signature  string `json:"signature"` // hex HMAC-SHA256 of the payload
 	KeyID      string `json:"keyId"`
+}
+
+// An EntityWriteResponse answers a put or a delete. A put that changed nothing committed nothing: it
+// leaves Changes empty, and TransactionID, Signature, KeyID and Timestamp too, and Revision is then that
+// of the registry.
+type EntityWriteResponse struct {
+	Success       bool     `json:"success"`
+	RegistryID    string   `json:"registryId"`
+	Revision      uint64   `json:"revision"`
+	TransactionID string   `json:"transactionId,omitzero"`
+	Entity        *Entity  `json:"entity,omitzero"` // of a put: as it is afterwards
+	Changes       []Change `json:"changes"`
+	Signature     string   `json:"signature,omitzero"`
+	KeyID         string   `json:"keyId,omitzero"`
+	Timestamp     int64    `json:"timestamp,omitzero"` // Unix milliseconds
+	HSL           string   `json:"hsl"`
+
+	Replayed bool `json:"-"` // as in BumpResponse
+}
+
+// A RegistrySummary is one registry of a cluster.
+type RegistrySummary struct {
+	RegistryID string `json:"registryId"`
+	Revision   uint64 `json:"revision"`
+	Entities   int    `json:"entities"`  // how many it has
+	Lifecycle  string `json:"lifecycle"` // as in RegistryResponse
+}
+
+// A RegistriesResponse lists the registries of a cluster by id.
+type RegistriesResponse struct {
+	Registries []RegistrySummary `json:"registries"`
 }
 
 // A MigrateRequest asks for the one-time import of an existing registry.

@@ -244,7 +244,7 @@ func (h *harness) do(method, path, body string, headers ...string) *reply {
 
 func (h *harness) send(req *http.Request, headers []string) *reply {
 	h.t.Helper()
-	if req.Method == http.MethodPost {
+	if req.Method == http.MethodPost || req.Method == http.MethodPut {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	fresh := make(map[string]bool)

@@ -103,9 +103,9 @@ func (q *query) flag(name string) bool {
 	return value
 }
 
-// readOptions returns how fresh the state must be. A bound alone implies a stale read
+// freshness returns how fresh the state must be. A bound alone implies a stale read
 // that keeps to it.
-func (q *query) readOptions() cluster.ReadOptions {
+func (q *query) freshness() cluster.ReadOptions {
 	var o cluster.ReadOptions
 	consistency, named := q.text("consistency")
 	switch {
@@ -124,9 +124,15 @@ func (q *query) readOptions() cluster.ReadOptions {
 		}
 		o.Mode, o.MaxStale = cluster.Stale, age
 	}
+	return o
+}
+
+// readOptions returns how fresh the state of one registry must be.
+func (q *query) readOptions() cluster.ReadOptions {
+	o := q.freshness()
 	if revision, given := q.uint("min_revision"); given {
 		o.MinRevision = revision
-		if !named {
+		if _, named := q.values["consistency"]; !named {
 			o.Mode = cluster.Stale
 		}
 	}

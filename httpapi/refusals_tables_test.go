@@ -239,7 +239,7 @@ func badPaths() []refusal {
 	var list []refusal
 	for _, path := range []string{
 		"/", "/version", "/version/", "/version//bump", "//version/bump", "/version/bump/", "/version/./bump", "/version/x/../bump",
-		"/version/%2e%2e/version/bump", "/version%2Fbump", "/Version/bump", "/version/bump/x", "/registries", "/registries/a", "/registries/a/version",
+		"/version/%2e%2e/version/bump", "/version%2Fbump", "/Version/bump", "/version/bump/x", "/registries/a", "/registries/a/version",
 		"/registries//version/bump", "/registries/tes-registry-v1/cluster", "/registries/a/livez",
 		"/version/entities", "/version/entities/", "/version/entities/a/", "/version/entities//a", "/version/entities/a//b", "/version/entities/a/../b",
 		"/version/entities/a%2F..%2Fb/..", "/version/receipts", "/version/receipts/1/2", "/metrics2", "/cluster/", "/livez/x",

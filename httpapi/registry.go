@@ -8,7 +8,6 @@ import (
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/internal/intake"
-	"github.com/tesd/tesd/internal/wire"
 )
 
 // maxPage is how many things a page holds at most.
@@ -120,20 +119,5 @@ func (s *Server) registry(c *call) (*answer, error) {
 			b = append(b, `,"next":"`+next+`"`...)
 		}
 		return &answer{body: append(b, '}')}, nil
-	})
-}
-
-// entity answers one entity.
-func (s *Server) entity(c *call) (*answer, error) {
-	c.entityID = c.tail
-	return serveRead(c, func(*query) struct{} { return struct{}{} }, func(r fsm.Registry, _ struct{}) (*answer, error) {
-		e, ok := r.Entity(c.tail)
-		if !ok {
-			return nil, unknownEntity(c.tail, r.ID())
-		}
-		if c.ifNoneMatch(r.Revision()) {
-			return notModified(), nil
-		}
-		return jsonAnswer(client.EntityResponse{Entity: wire.Entity(&e), Revision: r.Revision()})
 	})
 }

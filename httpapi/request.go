@@ -34,8 +34,7 @@ func (c *call) command(read reader, limit int64) (cmd fsm.Command, dryRun bool, 
 		return fsm.Command{}, false, err
 	}
 	var f intake.Faults
-	newQuery(c.r.URL.RawQuery, &f).finish()
-	cmd = fsm.Command{Registry: c.registry, Actor: anonymous, Key: c.idempotencyKey(&f), IfMatch: c.ifMatch(&f)}
+	cmd = c.conditions(&f)
 	op, dryRun, ok := read(raw, &f)
 	if !ok {
 		return fsm.Command{}, false, faulty(&f)
@@ -48,6 +47,13 @@ func (c *call) command(read reader, limit int64) (cmd fsm.Command, dryRun bool, 
 	}
 	c.entityID = cmd.EntityID()
 	return cmd, dryRun, faulty(&f)
+}
+
+// conditions reads what a write says besides its body: under which key it is applied
+// once, and at which revision. The command that it returns has no operation yet.
+func (c *call) conditions(f *intake.Faults) fsm.Command {
+	newQuery(c.r.URL.RawQuery, f).finish()
+	return fsm.Command{Registry: c.registry, Actor: anonymous, Key: c.idempotencyKey(f), IfMatch: c.ifMatch(f)}
 }
 
 // readBody returns the body of a write, which is JSON by its own account and no

@@ -50,6 +50,15 @@ func Migrate(body []byte, f *Faults) (op fsm.Op, dryRun, ok bool) {
 	return fsm.Migrate{Source: source, Entities: entities}, false, true
 }
 
+// Put reads the body of a put: one entity, whose version may be absent.
+func Put(body []byte, f *Faults) (op fsm.Put, ok bool) {
+	var b entityBody
+	if !decode(body, "", &b, f) {
+		return fsm.Put{}, false
+	}
+	return fsm.Put{Entity: b.entity(fields{f, func() string { return "" }})}, true
+}
+
 // RegistryFile reads the entities of a registry file, a bare array or an object with
 // "entities" such as an export, and checks their shape. If there are faults, the
 // entities are not to be used.
