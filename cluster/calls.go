@@ -3,9 +3,11 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/rpc"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,12 +46,28 @@ type (
 	statusCall  = struct{}
 	statusReply = struct{ Status Status }
 
-	// probeCall asks a founding member how far it is. Decider names who would decide on
-	// the founders, and in which life.
+	// probeCall asks a node who it is and what it is part of. Decider names who would
+	// decide on the founders, and in which life; a leader that asks leaves it empty.
 	probeCall  = struct{ Decider founder }
 	probeReply = struct {
-		Self     founder
-		Founders []founder // empty while the member is uninitialised
+		Self        founder
+		Initialised bool      // it is, or was, a member of a cluster
+		Founders    []founder // if it is a founding member
+		ClusterID   string    // once it knows
+		Members     []raft.Server
+		Led         bool // it leads or knows who does
+	}
+
+	// changeCall asks the leader to change the membership.
+	changeCall = struct {
+		Kind    changeKind
+		NodeID  string
+		Address string // of the raft port, to add
+		Replace bool   // to add: in place of a node of that id that is lost
+	}
+	changeReply = struct {
+		Fault  fault
+		Detail string
 	}
 )
 
@@ -69,6 +87,8 @@ const (
 	faultNotReady
 	faultBusy
 	faultUnknown
+	faultConflict
+	faultNoNode
 )
 
 func faultOf(err error) fault {
@@ -81,22 +101,32 @@ func faultOf(err error) fault {
 		return faultBusy
 	case errors.Is(err, errNotLeader), errors.Is(err, ErrShuttingDown):
 		return faultNotLeader
+	case errors.Is(err, ErrMembership):
+		return faultConflict
+	case errors.Is(err, ErrNoNode):
+		return faultNoNode
 	}
 	return faultNotReady
 }
 
-func (f *forwarded) err() error {
-	switch f.Fault {
+// err returns the error that the fault stands for, with what was said about it.
+func (f fault) err(detail string) error {
+	sentinel := ErrUnknownOutcome
+	switch f {
 	case noFault:
 		return nil
 	case faultNotLeader:
 		return errNotLeader
-	case faultNotReady:
-		return notReady("%s", f.Detail)
 	case faultBusy:
 		return ErrBusy
+	case faultNotReady:
+		sentinel = ErrNotReady
+	case faultConflict:
+		sentinel = ErrMembership
+	case faultNoNode:
+		sentinel = ErrNoNode
 	}
-	return unknown(errors.New(f.Detail))
+	return fmt.Errorf("%w: %s", sentinel, strings.TrimPrefix(detail, sentinel.Error()+": "))
 }
 
 // errNotSent marks an error of a call that certainly did not reach the peer.
@@ -258,8 +288,21 @@ func (s *service) Status(_ statusCall, reply *statusReply) error {
 	return nil
 }
 
-// Probe answers how far this node is with founding the cluster.
+// Probe answers who this node is and what it is part of.
 func (s *service) Probe(call probeCall, reply *probeReply) error {
 	*reply = s.n.founding.probed(call)
+	if c := s.n.started(); c != nil {
+		reply.Members, reply.Led = c.raft.GetConfiguration().Configuration().Servers, c.leader.get().id != ""
+	}
+	return nil
+}
+
+// Change changes the membership, if this node leads.
+func (s *service) Change(call changeCall, reply *changeReply) error {
+	ctx, cancel := context.WithTimeout(s.n.life, changeTimeout)
+	defer cancel()
+	if err := s.n.changeHere(ctx, call); err != nil {
+		*reply = changeReply{faultOf(err), err.Error()}
+	}
 	return nil
 }

@@ -30,7 +30,10 @@ type Config struct {
 	NodeID      string
 	RaftAddress string // host:port that the node listens on and that its peers dial
 	HTTPAddress string // told to whoever asks for the state of the cluster
-	Peers       []Peer // all founding members, this node among them, the same on every node
+
+	// Peers are the founding members, the same on every node. A node that is not among
+	// them finds the cluster through them, and waits to be added.
+	Peers []Peer
 
 	RegistryID  string // the default registry; fixed when the cluster is founded
 	HistoryKeep uint64 // transactions kept per registry, 0 for all; fixed when the cluster is founded
@@ -93,8 +96,8 @@ func (t Timing) withDefaults() Timing {
 func (c *Config) Validate() error {
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if err := fsm.CheckRegistryID(c.NodeID); err != nil {
-		fault("node id: %w", err)
+	if err := checkNodeID(c.NodeID); err != nil {
+		fault("%w", err)
 	}
 	if err := fsm.CheckRegistryID(c.RegistryID); err != nil {
 		fault("registry id: %w", err)
@@ -104,8 +107,8 @@ func (c *Config) Validate() error {
 	}
 	seen := make(map[string]bool)
 	for _, p := range c.Peers {
-		if err := fsm.CheckRegistryID(p.ID); err != nil {
-			fault("peer %q: node id: %w", p.ID, err)
+		if err := checkNodeID(p.ID); err != nil {
+			fault("peer %q: %w", p.ID, err)
 		}
 		if _, _, err := net.SplitHostPort(p.Address); err != nil {
 			fault("peer %q: address: %w", p.ID, err)
@@ -116,12 +119,22 @@ func (c *Config) Validate() error {
 		seen[p.ID], seen[p.Address] = true, true
 	}
 	self := slices.IndexFunc(c.Peers, func(p Peer) bool { return p.ID == c.NodeID })
-	if self < 0 {
-		fault("node %q is not among the peers", c.NodeID)
-	} else if c.Peers[self].Address != c.RaftAddress {
+	if len(c.Peers) == 0 {
+		fault("there are no peers")
+	} else if _, _, err := net.SplitHostPort(c.RaftAddress); err != nil {
+		fault("raft address: %w", err)
+	} else if self >= 0 && c.Peers[self].Address != c.RaftAddress {
 		fault("node %q listens on %s but its peers know it at %s", c.NodeID, c.RaftAddress, c.Peers[self].Address)
 	}
 	return errors.Join(errs...)
+}
+
+// checkNodeID tells whether a node can have this id: one that a registry could have.
+func checkNodeID(id string) error {
+	if fsm.CheckRegistryID(id) != nil {
+		return fmt.Errorf("node id %q is not 1 to 64 letters, digits, and after the first character . _ -", id)
+	}
+	return nil
 }
 
 // tcp is the network of a real node.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Errors of [Node.Propose] and [Node.Read]. All but [ErrUnknownOutcome] mean that a
+// Errors of [Node.Propose], [Node.Read] and the changes of membership. All but [ErrUnknownOutcome] mean that a
 // command was not applied and will not be: to try again is safe.
 var (
 	// ErrNoLeader says that no leader was found in the time that requests wait for one.
@@ -20,6 +20,13 @@ var (
 
 	// ErrShuttingDown says that the node is stopping and takes no more requests.
 	ErrShuttingDown = errors.New("the node is shutting down")
+
+	// ErrMembership says that the cluster's membership does not allow a change of it; the
+	// error that wraps it says why.
+	ErrMembership = errors.New("the membership does not allow it")
+
+	// ErrNoNode says that there is no node of that id in the cluster.
+	ErrNoNode = errors.New("there is no such node")
 
 	// ErrUnknownOutcome says that the command was under way when its deadline passed
 	// or the way to the leader broke: it may have been applied, or may be yet.

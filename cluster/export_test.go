@@ -1,7 +1,5 @@
 package cluster
 
-import "github.com/hashicorp/raft"
-
 // What tests reach of a node beyond its surface.
 
 // SetRPCsInFlight sets how many appends may be under way to one follower.
@@ -28,10 +26,4 @@ func (n *Node) Snapshot() error {
 		return err
 	}
 	return c.raft.Snapshot().Error()
-}
-
-// TransferTo hands leadership over to a certain node.
-func (n *Node) TransferTo(to *Node) error {
-	id := to.started().index.id
-	return n.started().raft.LeadershipTransferToServer(id, raft.ServerAddress(to.cfg.RaftAddress)).Error()
 }

@@ -22,7 +22,8 @@ import (
 //   - everyone else adopts the founders of any initialised peer, if its own
 //     incarnation is among them; then it was counted, empty, when they were decided;
 //   - whoever is not among them has lost its disk or came too late: it waits, and says
-//     which command makes it a member again.
+//     which command makes it a member. It is one as soon as a member knows its
+//     incarnation to be in the cluster's configuration.
 //
 // The decider asks in the name of its own incarnation, and a member adopts only what
 // was decided by the one that it answered last. So a late reply of a decider that
@@ -42,9 +43,10 @@ const (
 
 // founding is this node's part in it.
 type founding struct {
-	peers []Peer // by id
-	store raft.StableStore
-	ask   func(ctx context.Context, address string, call probeCall) (probeReply, error)
+	peers   []Peer // by id; a node that is not among them can only be added
+	address string // this node's own
+	store   raft.StableStore
+	ask     func(ctx context.Context, address string, call probeCall) (probeReply, error)
 
 	mu       sync.Mutex
 	identity identity
@@ -52,25 +54,27 @@ type founding struct {
 	waiting  string  // why the node is not a member yet
 }
 
-func newFounding(peers []Peer, store raft.StableStore, id identity) *founding {
+func newFounding(peers []Peer, address string, store raft.StableStore, id identity) *founding {
 	peers = slices.Clone(peers)
 	slices.SortFunc(peers, func(a, b Peer) int { return strings.Compare(a.ID, b.ID) })
-	return &founding{peers: peers, store: store, identity: id}
+	return &founding{peers: peers, address: address, store: store, identity: id}
 }
 
+// self is this node in its present life.
 func (f *founding) self() founder {
-	i := slices.IndexFunc(f.peers, func(p Peer) bool { return p.ID == f.identity.NodeID })
-	return founder{f.identity.NodeID, f.peers[i].Address, f.identity.Incarnation}
+	return founder{f.identity.NodeID, f.address, f.identity.Incarnation}
 }
 
 // probed answers a peer's probe.
 func (f *founding) probed(call probeCall) probeReply {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.identity.Founders) == 0 && call.Decider.ID == f.peers[0].ID {
+	if !f.identity.initialised() && call.Decider.ID == f.peers[0].ID {
 		f.promised = call.Decider
 	}
-	return probeReply{Self: f.self(), Founders: f.identity.Founders}
+	return probeReply{
+		Self: f.self(), Initialised: f.identity.initialised(), Founders: f.identity.Founders, ClusterID: f.identity.ClusterID,
+	}
 }
 
 // state returns the identity and, while the node waits to become a member, why.
@@ -80,16 +84,16 @@ func (f *founding) state() (identity, string) {
 	return f.identity, f.waiting
 }
 
-// join returns the founders, when this node is one of them. It returns an error if ctx
-// ends first.
+// join returns when this node is a member: with the founders if it is one of them,
+// with none if it has been added. It returns an error if ctx ends first.
 func (f *founding) join(ctx context.Context) ([]founder, error) {
 	for {
-		founders, waiting := f.round(ctx)
+		id, waiting := f.round(ctx)
 		f.mu.Lock()
 		f.waiting = waiting
 		f.mu.Unlock()
-		if founders != nil {
-			return founders, f.adopt(founders)
+		if waiting == "" {
+			return id.Founders, f.adopt(id)
 		}
 		select {
 		case <-time.After(probeEvery):
@@ -99,31 +103,34 @@ func (f *founding) join(ctx context.Context) ([]founder, error) {
 	}
 }
 
-// round asks every peer once. It returns the founders or why there are none yet.
-func (f *founding) round(ctx context.Context) ([]founder, string) {
-	id, _ := f.state()
-	if len(id.Founders) > 0 {
-		return id.Founders, ""
+// round asks every peer once. It returns the identity that makes this node a member, or
+// what it waits for.
+func (f *founding) round(ctx context.Context) (id identity, waiting string) {
+	id, _ = f.state()
+	if id.initialised() {
+		return id, ""
 	}
 	self := f.self()
 	replies, silent := f.probe(ctx, self)
 	for _, r := range replies {
-		if len(r.Founders) > 0 {
-			return f.consider(self, r)
+		if r.Initialised {
+			return f.consider(id, self, r)
 		}
 	}
-	if len(silent) > 0 {
-		return nil, fmt.Sprintf("waiting for %s to answer, so that the cluster can be founded", strings.Join(silent, ", "))
+	switch decider := f.peers[0].ID; {
+	case !slices.ContainsFunc(f.peers, func(p Peer) bool { return p.ID == self.ID }):
+		return id, "this node is not among the peers that found the cluster; " + addCommand(self, false)
+	case len(silent) > 0:
+		return id, fmt.Sprintf("waiting for %s to answer, so that the cluster can be founded", strings.Join(silent, ", "))
+	case self.ID != decider:
+		return id, fmt.Sprintf("waiting for %s to found the cluster", decider)
 	}
-	if self.ID != f.peers[0].ID {
-		return nil, fmt.Sprintf("waiting for %s to found the cluster", f.peers[0].ID)
-	}
-	founders := []founder{self}
+	id.Founders = []founder{self}
 	for _, r := range replies {
-		founders = append(founders, r.Self)
+		id.Founders = append(id.Founders, r.Self)
 	}
-	slices.SortFunc(founders, func(a, b founder) int { return strings.Compare(a.ID, b.ID) })
-	return founders, ""
+	slices.SortFunc(id.Founders, func(a, b founder) int { return strings.Compare(a.ID, b.ID) })
+	return id, ""
 }
 
 // probe asks the other peers, all at once, and returns the answers of those that
@@ -155,27 +162,42 @@ func (f *founding) probe(ctx context.Context, self founder) (replies []probeRepl
 	return replies, silent
 }
 
-// consider decides what the founders that a peer knows mean for this node.
-func (f *founding) consider(self founder, r probeReply) ([]founder, string) {
+// consider decides what the cluster that a peer is part of means for this node.
+func (f *founding) consider(id identity, self founder, r probeReply) (_ identity, waiting string) {
 	f.mu.Lock()
 	promised := f.promised
 	f.mu.Unlock()
-	decider := r.Founders[0]
-	switch {
-	case !slices.ContainsFunc(r.Founders, func(o founder) bool { return o.ID == self.ID && o.Incarnation == self.Incarnation }):
-		return nil, fmt.Sprintf("the cluster exists already and does not know this node's data directory; to make it a member, run: tesd node add %s=%s --replace", self.ID, self.Address)
-	case promised.ID != "" && promised != decider:
-		return nil, fmt.Sprintf("waiting for %s to found the cluster", decider.ID)
+	if slices.ContainsFunc(r.Founders, func(o founder) bool { return o.ID == self.ID && o.Incarnation == self.Incarnation }) {
+		if decider := r.Founders[0]; promised.ID != "" && promised != decider {
+			return id, fmt.Sprintf("waiting for %s to found the cluster", decider.ID)
+		}
+		id.Founders = r.Founders
+		return id, ""
 	}
-	return r.Founders, ""
+	known := slices.ContainsFunc(r.Founders, func(o founder) bool { return o.ID == self.ID }) && len(r.Members) == 0
+	for _, m := range r.Members {
+		if m.ID == serverID(self.ID, self.Incarnation) {
+			id.Joined, id.ClusterID = true, r.ClusterID
+			return id, ""
+		}
+		known = known || nodeIDOf(m.ID) == self.ID
+	}
+	return id, "the cluster exists already and does not know this node's data directory; " + addCommand(self, known)
 }
 
-// adopt makes the founders durable. From then on this node is initialised.
-func (f *founding) adopt(founders []founder) error {
+// addCommand says how to make a node a member, in place of a lost one or not.
+func addCommand(self founder, replace bool) string {
+	command := fmt.Sprintf("to make it a member, run: tesd node add %s=%s", self.ID, self.Address)
+	if replace {
+		command += " --replace"
+	}
+	return command
+}
+
+// adopt makes the identity of a member durable. From then on this node is initialised.
+func (f *founding) adopt(next identity) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	next := f.identity
-	next.Founders = founders
 	if err := next.save(f.store); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -25,8 +26,11 @@ const (
 // keepHouse does what must be done now and then, while ctx lasts.
 func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 	var lastSnapshot uint64 // index of the log when the last snapshot was taken
+	var promotion promotion
 	for {
 		n.hear(ctx, c)
+		n.checkMembership(ctx, c)
+		promotion.tick(ctx, n, c)
 		if view := n.adapter.view(); view.Founded() {
 			if err := n.founding.belongTo(view.Cluster().ClusterID); err != nil {
 				n.fail(err)
@@ -44,6 +48,36 @@ func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 			return
 		}
 	}
+}
+
+// checkMembership finds out whether this node has been removed. Its log says so, unless it
+// was cut off before that reached it; then members who have a leader do.
+func (n *Node) checkMembership(ctx context.Context, c *consensus) {
+	servers := c.raft.GetConfiguration().Configuration().Servers
+	if len(servers) == 0 {
+		return // it was added, and waits for its first entry
+	}
+	member := isMember(servers, c.index.id)
+	if member && c.leader.get().id == "" {
+		for _, s := range servers {
+			if s.ID == c.index.id {
+				continue
+			}
+			ctx, cancel := context.WithTimeout(ctx, membersTimeout)
+			r, err := call[probeReply](ctx, n.calls, string(s.Address), "Probe", probeCall{})
+			cancel()
+			if err == nil && r.Led && len(r.Members) > 0 && !isMember(r.Members, c.index.id) {
+				member = false
+			}
+		}
+	}
+	if n.removed.Swap(!member) == member {
+		n.log.Warn("this node's membership has changed", "member", member)
+	}
+}
+
+func isMember(servers []raft.Server, id raft.ServerID) bool {
+	return slices.ContainsFunc(servers, func(s raft.Server) bool { return s.ID == id })
 }
 
 // hear completes a first read index round: before it this node cannot know how far

@@ -98,7 +98,7 @@ func (n *Node) Ready() []Check {
 	leader := nodeIDOf(c.leader.get().id)
 	checks := []Check{
 		{"running", !n.draining.Load(), "the node is shutting down"},
-		{"member", n.isMember(c), "the node is not in the cluster's configuration"},
+		{"member", isMember(c.raft.GetConfiguration().Configuration().Servers, c.index.id), "the node is not in the cluster's configuration"},
 		{"leader", leader != "", "no leader is known"},
 		{"founded", view.Founded(), "the cluster has not been founded yet"},
 		{"reads", n.heard.Load(), "no read index round has been completed since the start"},
@@ -118,15 +118,6 @@ func (n *Node) Ready() []Check {
 		}
 	}
 	return checks
-}
-
-func (n *Node) isMember(c *consensus) bool {
-	for _, s := range c.raft.GetConfiguration().Configuration().Servers {
-		if s.ID == c.index.id {
-			return true
-		}
-	}
-	return false
 }
 
 func (n *Node) caughtUp(c *consensus, view fsm.View) Check {

@@ -34,6 +34,9 @@ type Node struct {
 	failure  chan error // holds the reason for which the node must stop
 	draining atomic.Bool
 	heard    atomic.Bool // a read index round has been completed since the start
+	removed  atomic.Bool // as far as this node knows, it is no member any more
+
+	changing sync.Mutex // held while the membership changes at this node, as leader
 
 	seedFault atomic.Pointer[error]     // why the registry to start with could not be imported
 	consensus atomic.Pointer[consensus] // nil until this node is a member
@@ -71,7 +74,7 @@ func Open(cfg Config) (*Node, error) {
 	n.life, n.kill = context.WithCancel(context.Background())
 	n.adapter = newAdapter(n.fail)
 	n.proposer, n.entries = newProposer(n), newUnderway()
-	n.founding = newFounding(cfg.Peers, cfg.Storage.Stable, id)
+	n.founding = newFounding(cfg.Peers, cfg.RaftAddress, cfg.Storage.Stable, id)
 	n.founding.ask = n.probe
 	server, err := newServer(n)
 	if err != nil {
@@ -176,7 +179,8 @@ func (n *Node) live(ctx context.Context, group *sync.WaitGroup) error {
 	}
 }
 
-// startRaft bootstraps an empty log with the founders and starts raft.
+// startRaft starts raft. A founder bootstraps an empty log with the founders; a node that
+// was added has the log from the others.
 func (n *Node) startRaft(founders []founder, gained chan<- bool) (*consensus, error) {
 	id, _ := n.founding.state()
 	store := n.cfg.Storage
@@ -193,7 +197,7 @@ func (n *Node) startRaft(founders []founder, gained chan<- bool) (*consensus, er
 		Logger:          cfg.Logger.Named("transport"),
 	})}
 	initialised, err := raft.HasExistingState(store.Log, store.Stable, store.Snapshots)
-	if err == nil && !initialised {
+	if err == nil && !initialised && len(founders) > 0 {
 		err = raft.BootstrapCluster(cfg, store.Log, store.Stable, store.Snapshots, trans, configuration(founders))
 	}
 	if err != nil {

@@ -179,33 +179,46 @@ func (n *Node) apply(ctx context.Context, r *raft.Raft, commands [][]byte) ([]fs
 	if err != nil {
 		return nil, notReady("%v", err)
 	}
-	if !n.entries.begin() {
-		return nil, ErrShuttingDown
-	}
-	future := r.Apply(entry, enqueueTimeout)
-	failed := make(chan error, 1)
-	go func() { // raft resolves it before it is shut down
-		defer n.entries.end()
-		failed <- future.Error()
-	}()
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-		return nil, unknown(ctx.Err())
-	}
-	switch {
-	case err == nil:
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress),
-		errors.Is(err, raft.ErrEnqueueTimeout), errors.Is(err, raft.ErrAbortedByRestore):
-		return nil, errNotLeader
-	default: // leadership lost, a store's error, a shutdown: the entry may be on disks
-		return nil, unknown(err)
+	var future raft.ApplyFuture
+	if err := n.await(ctx, func() raft.Future {
+		future = r.Apply(entry, enqueueTimeout)
+		return future
+	}); err != nil {
+		return nil, err
 	}
 	results, ok := future.Response().([]fsm.Result)
 	if !ok {
 		return nil, unknown(errors.New("this node cannot read the log and stops"))
 	}
 	return results, nil
+}
+
+// await has raft begin to change the log, and waits until that is done. The error says
+// what became of it.
+func (n *Node) await(ctx context.Context, begin func() raft.Future) error {
+	if !n.entries.begin() {
+		return ErrShuttingDown
+	}
+	future := begin()
+	done := make(chan error, 1)
+	go func() { // raft resolves it before it is shut down
+		defer n.entries.end()
+		done <- future.Error()
+	}()
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		return unknown(ctx.Err())
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress),
+		errors.Is(err, raft.ErrEnqueueTimeout), errors.Is(err, raft.ErrAbortedByRestore):
+		return errNotLeader
+	}
+	return unknown(err) // leadership lost, a store's error, a shutdown: the entry may be on disks
 }
 
 // forward sends a batch to the leader and waits for the outcomes. It gives the batch
@@ -243,7 +256,7 @@ func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) 
 		refuseAll(own, unknown(errors.New("the leader answered something else")))
 	default:
 		for i, p := range own {
-			p.decide(reply.Outcomes[i].Result, reply.Outcomes[i].err())
+			p.decide(reply.Outcomes[i].Result, reply.Outcomes[i].Fault.err(reply.Outcomes[i].Detail))
 		}
 	}
 }

@@ -77,6 +77,9 @@ func (n *Node) readIndex(ctx context.Context) (uint64, error) {
 		if errors.Is(err, ErrShuttingDown) {
 			return 0, err
 		}
+		if reason := n.unfit(); reason != "" { // found out while the round was tried
+			return 0, notReady("%s", reason)
+		}
 		if err := patience.wait(ctx, err); err != nil {
 			return 0, err
 		}

@@ -65,6 +65,7 @@ const roundTimeout = time.Second
 var (
 	errNewerTerm = errors.New("a voter has moved to a newer term")
 	errNoQuorum  = errors.New("no majority of the voters answered")
+	errRemoved   = errors.New("the node is no member of the cluster")
 )
 
 func newReadIndex(id raft.ServerID, r *raft.Raft, logs raft.LogStore, view func() fsm.View, calls *caller) *readIndex {
@@ -117,6 +118,9 @@ func (x *readIndex) serve(ctx context.Context, call readIndexCall) (uint64, erro
 		return 0, errNewerTerm
 	}
 	b := x.newBallot() // step 4
+	if !b.members[call.From] {
+		return 0, errRemoved
+	}
 	b.add(x.id)
 	b.add(call.From) // its term was read after its reads arrived, and is not above ours
 	if b.won() {     // step 5
@@ -214,13 +218,15 @@ func (x *readIndex) index() (uint64, error) {
 
 // ballot counts distinct voters of one configuration, sampled inside the round.
 type ballot struct {
-	voters []raft.Server
-	voted  map[raft.ServerID]bool
+	members map[raft.ServerID]bool // voters or not
+	voters  []raft.Server
+	voted   map[raft.ServerID]bool
 }
 
 func (x *readIndex) newBallot() *ballot {
-	b := &ballot{voted: make(map[raft.ServerID]bool)}
+	b := &ballot{members: make(map[raft.ServerID]bool), voted: make(map[raft.ServerID]bool)}
 	for _, s := range x.raft.GetConfiguration().Configuration().Servers {
+		b.members[s.ID] = true
 		if s.Suffrage == raft.Voter {
 			b.voters = append(b.voters, s)
 		}

@@ -35,8 +35,8 @@ func (n *Node) Sign(payload []byte) (string, error) {
 	return hex.EncodeToString(sign(n.key(), payload)), nil
 }
 
-// unfit says why this node must not serve requests although the consensus works: it
-// was started with another signing key or default registry than the cluster has. It
+// unfit says why this node must not serve requests: it is no member, or it was started
+// with another signing key or default registry than the cluster has, and then it
 // replicates and votes all the same. It is empty for a node that is fit.
 func (n *Node) unfit() string {
 	if n.started() == nil {
@@ -44,6 +44,9 @@ func (n *Node) unfit() string {
 			return waiting
 		}
 		return "the node is starting"
+	}
+	if n.removed.Load() {
+		return "this node was removed from the cluster; stop it, or add it again with an empty data directory"
 	}
 	view := n.adapter.view()
 	if !view.Founded() {

@@ -116,9 +116,16 @@ type identity struct {
 	// incarnation. It is empty until this node has joined them.
 	Founders []founder `json:"founders,omitempty"`
 
+	// Joined says that this node became a member after the founding.
+	Joined bool `json:"joined,omitempty"`
+
 	// ClusterID is the cluster that the log belongs to, once that is known.
 	ClusterID string `json:"clusterId,omitempty"`
 }
+
+// initialised reports whether the directory is, or was, a member's. One that is not
+// holds nothing that anyone relies on.
+func (id *identity) initialised() bool { return id.Joined || len(id.Founders) > 0 }
 
 const identityKey = "tesd identity"
 

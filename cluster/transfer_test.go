@@ -67,7 +67,7 @@ func TestLeaderReturns(t *testing.T) {
 			c.Leader(first)
 			c.Start(first)
 			c.Ready()
-			if err := c.Leader().Current().TransferTo(first.Current()); err != nil {
+			if err := c.Leader().Current().TransferLeadership(t.Context(), first.ID); err != nil {
 				t.Fatal(err)
 			}
 			c.Wait("leadership does not return", 10*time.Second, func() bool { return c.Leader() == first })

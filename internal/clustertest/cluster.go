@@ -29,6 +29,7 @@ type Cluster struct {
 	Nodes []*Node
 
 	t         *testing.T
+	founders  int // how many of the nodes found the cluster: the first ones
 	configure func(*cluster.Config)
 }
 
@@ -76,6 +77,16 @@ func (n *Node) View() fsm.View { return n.Current().View() }
 // Status is that of the current node.
 func (n *Node) Status() cluster.Status { return n.Current().Status() }
 
+// Member returns the node as it sees itself in the cluster's configuration, or nil.
+func (n *Node) Member() *cluster.Member {
+	for _, m := range n.Current().Members(context.Background()) {
+		if m.ID == n.ID {
+			return &m
+		}
+	}
+	return nil
+}
+
 // Sign is that of the current node.
 func (n *Node) Sign(payload []byte) (string, error) { return n.Current().Sign(payload) }
 
@@ -105,16 +116,22 @@ func New(t *testing.T, size int, configure func(*cluster.Config)) *Cluster {
 // Prepare is New without starting the nodes.
 func Prepare(t *testing.T, size int, configure func(*cluster.Config)) *Cluster {
 	t.Helper()
-	c := &Cluster{Net: memnet.New(), t: t, configure: configure}
+	c := &Cluster{Net: memnet.New(), t: t, founders: size, configure: configure}
 	t.Cleanup(c.Net.Close)
-	for i := range size {
-		c.Nodes = append(c.Nodes, &Node{ID: fmt.Sprintf("n%d", i+1)})
-	}
-	for _, n := range c.Nodes {
-		n.Wipe()
-		t.Cleanup(func() { c.Stop(n) })
+	for range size {
+		c.Add()
 	}
 	return c
+}
+
+// Add returns a further node, which does not run yet. Once the cluster is prepared it is
+// none of the founders.
+func (c *Cluster) Add() *Node {
+	n := &Node{ID: fmt.Sprintf("n%d", len(c.Nodes)+1)}
+	n.Wipe()
+	c.t.Cleanup(func() { c.Stop(n) })
+	c.Nodes = append(c.Nodes, n)
+	return n
 }
 
 // Wipe gives a node that does not run empty stores, as if its disk had been lost.
@@ -131,7 +148,7 @@ func (c *Cluster) Start(n *Node) {
 		Storage: &cluster.Storage{Log: n.Log, Stable: n.Store, Snapshots: n.Snapshots},
 		Network: host{c.Net, n.ID},
 	}
-	for _, peer := range c.Nodes {
+	for _, peer := range c.Nodes[:c.founders] {
 		cfg.Peers = append(cfg.Peers, cluster.Peer{ID: peer.ID, Address: address(peer.ID)})
 	}
 	if c.configure != nil {
