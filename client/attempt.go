@@ -24,8 +24,22 @@ type call struct {
 	query  url.Values
 	header http.Header
 	body   []byte // nil for none
-	key    string // its idempotency key; a call without one changes nothing
+	key    string // its idempotency key; a call without one changes nothing, unless it says so
 	once   bool   // each endpoint is asked once at most
+
+	changes bool // it changes something without a key: once it may be applied it is not repeated
+}
+
+// encode makes req the body of the call, none if it is nil.
+func (call *call) encode(req any) (err error) {
+	if req == nil {
+		return nil
+	}
+	if call.body, err = json.Marshal(req); err != nil {
+		return fmt.Errorf("encoding request: %w", err)
+	}
+	call.header.Set("Content-Type", "application/json")
+	return nil
 }
 
 // An answer is what a call that succeeded brought.
@@ -39,11 +53,8 @@ type answer struct {
 // it is a dry run.
 func write[Resp any](ctx context.Context, c *Client, method, route string, req any, dryRun bool, options []WriteOption) (resp *Resp, replayed bool, err error) {
 	call := call{method: method, path: c.path(route), header: http.Header{}}
-	if req != nil {
-		if call.body, err = json.Marshal(req); err != nil {
-			return nil, false, fmt.Errorf("encoding request: %w", err)
-		}
-		call.header.Set("Content-Type", "application/json")
+	if err := call.encode(req); err != nil {
+		return nil, false, err
 	}
 	for _, option := range options {
 		option(&call)
@@ -87,7 +98,7 @@ func do[Resp any](ctx context.Context, c *Client, call call) (*Resp, http.Header
 // outcome is what a failure of the call comes to when that of a write would come to o: a call that
 // changes nothing leaves nothing unknown.
 func (call *call) outcome(o Outcome) Outcome {
-	if call.key == "" && o == OutcomeUnknown {
+	if call.key == "" && !call.changes && o == OutcomeUnknown {
 		return OutcomeNotApplied
 	}
 	return o

@@ -48,6 +48,7 @@ const (
 	CodeVersionConflict Code = "VERSION_CONFLICT" // 409
 	CodeHasChildren     Code = "HAS_CHILDREN"
 	CodeEntityExists    Code = "ENTITY_EXISTS"
+	CodeMembership      Code = "MEMBERSHIP_CONFLICT" // of the cluster's nodes, which do not allow a change
 
 	CodeRevisionCompacted Code = "REVISION_COMPACTED" // 410
 	CodeRevisionMismatch  Code = "REVISION_MISMATCH"  // 412

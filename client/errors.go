@@ -68,7 +68,11 @@ func (e *Error) Error() string {
 	if e.Message != "" {
 		b.WriteString(": " + e.Message)
 	}
-	if e.Outcome == OutcomeUnknown {
+	switch {
+	case e.Outcome != OutcomeUnknown:
+	case e.IdempotencyKey == "":
+		b.WriteString(" (outcome unknown)")
+	default:
 		fmt.Fprintf(&b, " (outcome unknown; idempotency key %q)", e.IdempotencyKey)
 	}
 	return b.String()

@@ -52,7 +52,7 @@ func (c *Client) send(ctx context.Context, call call) (*answer, error) {
 		if unknown {
 			failed.Outcome = OutcomeUnknown
 		}
-		if !failed.again {
+		if !failed.again || unknown && call.changes {
 			if failed.Status != 0 {
 				c.good.Store(int64(at))
 			}

@@ -157,6 +157,33 @@ func (c *Client) Cluster(ctx context.Context) (*ClusterStatus, error) {
 	return resp, err
 }
 
+// AddNode makes a node a member, at first without a vote; it is given one when it has caught up. For a
+// member it changes the address. The answer is the cluster after it.
+func (c *Client) AddNode(ctx context.Context, req NodeRequest) (*ClusterStatus, error) {
+	return c.changeCluster(ctx, http.MethodPost, "/cluster/nodes", req)
+}
+
+// RemoveNode takes a node out of the cluster. The answer is the cluster after it.
+func (c *Client) RemoveNode(ctx context.Context, id string) (*ClusterStatus, error) {
+	return c.changeCluster(ctx, http.MethodDelete, "/cluster/nodes/"+url.PathEscape(id), nil)
+}
+
+// TransferLeadership hands leadership over to another node. The answer is the cluster after it.
+func (c *Client) TransferLeadership(ctx context.Context, req TransferRequest) (*ClusterStatus, error) {
+	return c.changeCluster(ctx, http.MethodPost, "/cluster/transfer", req)
+}
+
+// changeCluster makes a change of the membership. It has no idempotency key, as it is about no registry; to
+// repeat one whose outcome is unknown does no harm, but the client leaves that to its caller.
+func (c *Client) changeCluster(ctx context.Context, method, path string, req any) (*ClusterStatus, error) {
+	call := call{method: method, path: path, header: http.Header{}, changes: true}
+	if err := call.encode(req); err != nil {
+		return nil, err
+	}
+	resp, _, err := do[ClusterStatus](ctx, c, call)
+	return resp, err
+}
+
 // Ready asks the endpoints, each once at most, for a node that is ready to serve. The report has a line
 // a check; without an error it is that of the first ready node, with one that of the last asked, if it
 // said anything. Make a client of one endpoint to ask a certain node.

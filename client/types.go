@@ -264,6 +264,20 @@ type Health struct {
 	HSL        string `json:"hsl"`
 }
 
+// A NodeRequest asks to make a node a member of the cluster.
+type NodeRequest struct {
+	ID      string `json:"id"`
+	Address string `json:"address"` // host:port of its raft port
+
+	// Replace puts the node in the place of the member of its id, whose disk is lost.
+	Replace bool `json:"replace,omitzero"`
+}
+
+// A TransferRequest asks to hand leadership over.
+type TransferRequest struct {
+	To string `json:"to,omitzero"` // node id; empty for the most advanced voter
+}
+
 // ClusterStatus is the cluster as one node sees it.
 type ClusterStatus struct {
 	ClusterID string       `json:"clusterId"`

@@ -60,9 +60,7 @@ func (s *Server) deleteEntity(c *call) (*answer, error) {
 	}
 	var f intake.Faults
 	cmd := c.conditions(&f)
-	if c.r.ContentLength != 0 {
-		f.Add("", "must be empty")
-	}
+	c.noBody(&f)
 	if err := faulty(&f); err != nil {
 		return nil, err
 	}

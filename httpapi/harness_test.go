@@ -44,9 +44,11 @@ type fakeNode struct {
 	proposals int
 	deadline  time.Duration // of the last read or proposal
 
-	proposeErr, readErr, signErr error // what the calls fail with
-	answer                       *fsm.Result
-	panics                       any // what Read panics with
+	changes []string // of the membership
+
+	proposeErr, readErr, signErr, changeErr error // what the calls fail with
+	answer                                  *fsm.Result
+	panics                                  any // what Read panics with
 }
 
 func newFakeNode(keep uint64) *fakeNode {
@@ -120,7 +122,25 @@ func (n *fakeNode) Sign(payload []byte) (string, error) {
 
 func (n *fakeNode) Status() cluster.Status                   { return n.status }
 func (n *fakeNode) Members(context.Context) []cluster.Member { return n.members }
-func (n *fakeNode) Ready() []cluster.Check                   { return n.checks }
+func (n *fakeNode) AddNode(ctx context.Context, id, address string, replace bool) error {
+	n.note(ctx)
+	n.changes = append(n.changes, fmt.Sprintf("add %s=%s %v", id, address, replace))
+	return n.changeErr
+}
+
+func (n *fakeNode) RemoveNode(ctx context.Context, id string) error {
+	n.note(ctx)
+	n.changes = append(n.changes, "remove "+id)
+	return n.changeErr
+}
+
+func (n *fakeNode) TransferLeadership(ctx context.Context, id string) error {
+	n.note(ctx)
+	n.changes = append(n.changes, "transfer "+id)
+	return n.changeErr
+}
+
+func (n *fakeNode) Ready() []cluster.Check { return n.checks }
 
 // logged is one line of the log.
 type logged struct {

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -57,28 +56,6 @@ func (s *Server) health(c *call) (*answer, error) {
 		resp.Lifecycle = lifecycleBlocked
 	default:
 		resp.Lifecycle = lifecycleCreated
-	}
-	return jsonAnswer(resp)
-}
-
-// clusterStatus answers the cluster as this node sees it.
-func (s *Server) clusterStatus(c *call) (*answer, error) {
-	if err := c.noQuery(); err != nil {
-		return nil, err
-	}
-	ctx, cancel := c.deadline()
-	defer cancel()
-	members := slices.SortedFunc(slices.Values(s.node.Members(ctx)), func(a, b cluster.Member) int { return cmp.Compare(a.ID, b.ID) })
-	status := s.node.Status()
-	resp := client.ClusterStatus{ClusterID: status.ClusterID, Leader: status.Leader, Term: status.Term, Nodes: []client.NodeStatus{}}
-	for _, m := range members {
-		node := client.NodeStatus{ID: m.ID, Address: m.RaftAddress, Voter: m.Voter, Reachable: m.Status != nil}
-		if st := m.Status; st != nil {
-			role := string(st.Role)
-			node.HTTPAddress, node.Role, node.StateHash = &st.HTTPAddress, &role, &st.StateHash
-			node.CommitIndex, node.AppliedIndex = &st.CommitIndex, &st.AppliedIndex
-		}
-		resp.Nodes = append(resp.Nodes, node)
 	}
 	return jsonAnswer(resp)
 }

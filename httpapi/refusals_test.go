@@ -14,7 +14,7 @@ import (
 func TestRefusals(t *testing.T) {
 	h := start(t)
 	h.node.frozen = true
-	for _, c := range slices.Concat(malformedBodies(), badBumps(), badBatches(), badMigrates(), badHeaders(), badPaths(), badReads(), badEntityWrites()) {
+	for _, c := range slices.Concat(malformedBodies(), badBumps(), badBatches(), badMigrates(), badHeaders(), badPaths(), badReads(), badEntityWrites(), badMembership()) {
 		if c.method == "" {
 			c.method = http.MethodPost
 		}

@@ -77,6 +77,13 @@ func (c *call) readBody(limit int64) ([]byte, error) {
 	return raw.Bytes(), nil
 }
 
+// noBody notes a body where there is to be none.
+func (c *call) noBody(f *intake.Faults) {
+	if c.r.ContentLength != 0 {
+		f.Add("", "must be empty")
+	}
+}
+
 // checkContentType refuses a body that does not call itself JSON in UTF-8.
 func checkContentType(h http.Header) error {
 	unsupported := func(message string) error {

@@ -35,6 +35,9 @@ func routes() []route {
 		{"GET", "/version/health", "health", true, (*Server).health},
 		{"GET", "/registries", "registries", false, (*Server).registries},
 		{"GET", "/cluster", "cluster", true, (*Server).clusterStatus},
+		{"POST", "/cluster/nodes", "addNode", false, (*Server).addNode},
+		{"DELETE", "/cluster/nodes/{id}", "removeNode", false, (*Server).removeNode},
+		{"POST", "/cluster/transfer", "transfer", false, (*Server).transferLeadership},
 		{"GET", "/livez", "livez", true, (*Server).livez},
 		{"GET", "/readyz", "readyz", true, (*Server).readyz},
 	}

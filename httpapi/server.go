@@ -32,6 +32,11 @@ type Node interface {
 	Status() cluster.Status
 	// Members returns the cluster's nodes. It asks them, in a bounded time.
 	Members(context.Context) []cluster.Member
+	// AddNode makes a node a member, RemoveNode takes one out, TransferLeadership makes one
+	// lead, any if the id is empty. The error is one of package cluster's.
+	AddNode(ctx context.Context, id, address string, replace bool) error
+	RemoveNode(ctx context.Context, id string) error
+	TransferLeadership(ctx context.Context, id string) error
 	// Ready returns the checks of this node's readiness, at once.
 	Ready() []cluster.Check
 }

@@ -181,3 +181,13 @@ func (b *fileBody) file(fs fields) fsm.File {
 		Required:       optional(b.Required),
 	}
 }
+
+type nodeBody struct {
+	ID      *string `json:"id"`
+	Address *string `json:"address"`
+	Replace *bool   `json:"replace"`
+}
+
+type transferBody struct {
+	To *string `json:"to"`
+}

@@ -1,0 +1,21 @@
+package intake
+
+// Node reads the body of a request to add a node: its id, the address of its raft port,
+// and whether it takes the place of one that is lost.
+func Node(body []byte, f *Faults) (id, address string, replace bool) {
+	var b nodeBody
+	if !decode(body, "", &b, f) {
+		return "", "", false
+	}
+	fs := fields{f, func() string { return "" }}
+	return required(fs, "id", b.ID), required(fs, "address", b.Address), optional(b.Replace)
+}
+
+// Transfer reads the body of a request to hand leadership over: to whom, "" for anyone.
+func Transfer(body []byte, f *Faults) (to string) {
+	var b transferBody
+	if !decode(body, "", &b, f) {
+		return ""
+	}
+	return fields{f, func() string { return "" }}.nonEmpty("to", b.To)
+}
