@@ -32,7 +32,7 @@ func settings() []setting {
 		{name: "data-dir", kind: "dir", required: true, help: "directory of this node's data; made if needed"},
 		{name: "http", kind: "address", standard: "127.0.0.1:8001", help: "host:port of the HTTP API"},
 		{name: "raft", kind: "address", standard: "127.0.0.1:9001", help: "host:port on which the nodes talk to each other"},
-		{name: "peers", kind: "id=address,...", required: true, help: "the founding nodes and their raft addresses, this one among them"},
+		{name: "peers", kind: "id=address,...", required: true, help: "the founding nodes and their raft addresses, the same on every node"},
 		{name: "registry-file", kind: "file", help: "registry that an empty cluster starts with"},
 		{name: "registry-id", kind: "id", standard: "tes-registry-v1", help: "id of the default registry; fixed when the cluster is founded"},
 		{name: "history-keep", kind: "N", standard: "0", help: "transactions kept per registry, 0 for all; fixed when the cluster is founded"},

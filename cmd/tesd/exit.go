@@ -106,7 +106,11 @@ func refusalText(e *client.Error) string {
 	if e.RequestID != "" {
 		fmt.Fprintf(&b, "  request %s at %s\n", printable(e.RequestID), e.Endpoint)
 	}
-	if e.Outcome == client.OutcomeUnknown {
+	switch {
+	case e.Outcome != client.OutcomeUnknown:
+	case e.IdempotencyKey == "":
+		b.WriteString("It may have been applied. To repeat it does no harm.\n")
+	default:
 		fmt.Fprintf(&b, "It may have been applied. To learn whether it was, repeat the command within 24 hours with\n  --idempotency-key %s\n",
 			shellQuote(e.IdempotencyKey))
 	}

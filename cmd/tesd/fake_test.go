@@ -88,7 +88,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, client.EntityResponse{Entity: fleet()[0], Revision: 7})
 	case path == "/version/history":
 		answer(w, paged(registry, q.Get("after"), q.Get("limit"), q.Get("last"), q.Get("receipts") == "true"))
-	case path == "/cluster":
+	case path == "/cluster", strings.HasPrefix(path, "/cluster/"):
 		answer(w, threeNodes())
 	default:
 		refuse(w, client.CodeNotFound)
@@ -119,7 +119,7 @@ func refuse(w http.ResponseWriter, code client.Code) {
 		status = http.StatusNotFound
 	case client.CodeRevisionCompacted:
 		status = http.StatusGone
-	case client.CodeVersionConflict:
+	case client.CodeVersionConflict, client.CodeMembership:
 		status = http.StatusConflict
 	case client.CodeRevisionMismatch:
 		status = http.StatusPreconditionFailed
