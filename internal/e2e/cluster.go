@@ -30,13 +30,15 @@ func Build(dir string) (string, error) {
 	return binary, nil
 }
 
-// Cluster is three nodes, each a process when it runs.
+// Cluster is three founding nodes and those added later, each a process when it runs.
 type Cluster struct {
 	Nodes []*Node
 
-	t      *testing.T
-	binary string
-	args   []string
+	t        *testing.T
+	dir      string
+	binary   string
+	args     []string
+	founders []string // as in --peers
 }
 
 // Node is one of them.
@@ -55,25 +57,31 @@ type Node struct {
 // New starts a cluster of three nodes. args are added to each node's serve command.
 func New(t *testing.T, binary string, args ...string) *Cluster {
 	t.Helper()
-	c := &Cluster{t: t, binary: binary, args: args}
-	dir := t.TempDir()
-	ports := freePorts(t, 6)
-	for i := range 3 {
-		id := fmt.Sprintf("n%d", i+1)
-		log, err := os.Create(filepath.Join(dir, id+".log"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Nodes = append(c.Nodes, &Node{
-			ID: id, HTTP: ports[2*i], URL: "http://" + ports[2*i], Raft: ports[2*i+1], DataDir: filepath.Join(dir, id), log: log,
-		})
-	}
+	c := &Cluster{t: t, dir: t.TempDir(), binary: binary, args: args}
 	t.Cleanup(c.end)
+	for i := range 3 {
+		n := c.Add(fmt.Sprintf("n%d", i+1))
+		c.founders = append(c.founders, n.ID+"="+n.Raft)
+	}
 	for _, n := range c.Nodes {
 		c.Start(n)
 	}
 	c.Ready()
 	return c
+}
+
+// Add makes a node that can be started, and is no founder. It is no member until it is
+// made one.
+func (c *Cluster) Add(id string) *Node {
+	c.t.Helper()
+	ports := freePorts(c.t, 2)
+	log, err := os.Create(filepath.Join(c.dir, id+".log"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	n := &Node{ID: id, HTTP: ports[0], URL: "http://" + ports[0], Raft: ports[1], DataDir: filepath.Join(c.dir, id), log: log}
+	c.Nodes = append(c.Nodes, n)
+	return n
 }
 
 // freePorts returns addresses on loopback that nobody listens on.
@@ -94,12 +102,8 @@ func freePorts(t *testing.T, n int) []string {
 // Start starts a node's process on the data that it has.
 func (c *Cluster) Start(n *Node) {
 	c.t.Helper()
-	var peers []string
-	for _, p := range c.Nodes {
-		peers = append(peers, p.ID+"="+p.Raft)
-	}
 	args := append([]string{"serve", "--node-id", n.ID, "--data-dir", n.DataDir, "--http", n.HTTP, "--raft", n.Raft,
-		"--peers", strings.Join(peers, ",")}, c.args...)
+		"--peers", strings.Join(c.founders, ",")}, c.args...)
 	n.process = exec.Command(c.binary, args...)
 	n.process.Stdout, n.process.Stderr = n.log, n.log
 	if err := n.process.Start(); err != nil {
@@ -213,14 +217,14 @@ func (c *Cluster) Leader() *Node {
 	return leader
 }
 
-// Status returns the state of the cluster once all three nodes have applied the same
+// Status returns the state of the cluster once all its nodes are members and have applied the same
 // index, and fails the test if their state hashes differ there.
 func (c *Cluster) Status() *client.ClusterStatus {
 	c.t.Helper()
 	var status *client.ClusterStatus
 	c.Wait("the nodes do not reach one applied index", 30*time.Second, func() bool {
 		var err error
-		if status, err = c.Client().Cluster(c.t.Context()); err != nil || len(status.Nodes) != 3 {
+		if status, err = c.Client().Cluster(c.t.Context()); err != nil || len(status.Nodes) != len(c.Nodes) {
 			return false
 		}
 		for _, n := range status.Nodes {

@@ -11,9 +11,9 @@ import (
 	"github.com/tesd/tesd/internal/e2e"
 )
 
-// realRegistry is a registry of 41 entities from a real product, which is not part of
-// the project.
-const realRegistry = "../../../shared/data/tes-version-registry.json"
+// realRegistry names the variable that has the path of a registry of 41 entities from a
+// real product, which is not part of the project.
+const realRegistry = "TESD_TEST_REAL_REGISTRY"
 
 // run runs the command and fails the test unless it exits with 0.
 func run(t *testing.T, c *e2e.Cluster, args ...string) string {
@@ -36,11 +36,12 @@ func decode[T any](t *testing.T, out string) T {
 }
 
 func TestRealRegistry(t *testing.T) {
-	if _, err := os.Stat(realRegistry); err != nil {
-		t.Skipf("the registry of a real product is not here: %v", err)
+	registry := os.Getenv(realRegistry)
+	if registry == "" {
+		t.Skipf("the registry of a real product is not part of the project; %s names it", realRegistry)
 	}
 	c := e2e.New(t, binary)
-	imported := decode[client.MigrateResponse](t, run(t, c, "migrate", realRegistry, "-o", "json"))
+	imported := decode[client.MigrateResponse](t, run(t, c, "migrate", registry, "-o", "json"))
 	if v := imported.Validation; imported.EntitiesMigrated != 41 || len(v.Errors) != 0 || len(v.Warnings) != 0 || len(v.Info) != 10 {
 		t.Errorf("imported %d entities with %d errors, %d warnings and %d infos, want 41, 0, 0 and 10",
 			imported.EntitiesMigrated, len(v.Errors), len(v.Warnings), len(v.Info))
