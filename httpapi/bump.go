@@ -127,10 +127,20 @@ func (c *call) seal(t *fsm.Transaction) (seal, error) {
 	return seal{transactionID: t.ID, signature: signature, keyID: t.KeyID, timestamp: t.Timestamp}, nil
 }
 
-// reportBump logs what became of a bump or a batch that was proposed. The repeat of
-// an earlier answer is no news.
+// reportBump counts a bump or a batch that was proposed, and logs what became of it.
+// The repeat of an earlier answer is no news.
 func (c *call) reportBump(cmd fsm.Command, bumped int, start time.Time, err error) {
-	if c.w.Header().Get("Idempotency-Replayed") != "" {
+	duration, outcome := c.s.now().Sub(start), bumpSuccess
+	replayed := c.w.Header().Get("Idempotency-Replayed") != ""
+	switch {
+	case replayed:
+		outcome = bumpReplayed
+	case err != nil:
+		_, o := c.verdict(failureOf(err))
+		outcome = string(o)
+	}
+	c.s.metrics.bumped(outcome, duration)
+	if replayed {
 		return
 	}
 	scope := "batch"
@@ -138,7 +148,7 @@ func (c *call) reportBump(cmd fsm.Command, bumped int, start time.Time, err erro
 		scope = op.Scope.String()
 	}
 	fields := []any{
-		"scope", scope, "entityId", c.entityID, "duration", c.s.now().Sub(start).Milliseconds(), "entitiesBumped", bumped,
+		"scope", scope, "entityId", c.entityID, "duration", duration.Milliseconds(), "entitiesBumped", bumped,
 		"registryId", c.registry, "requestId", c.id, "threadGroup", domain, "threadId", threadID,
 	}
 	if err != nil {

@@ -53,7 +53,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		a = c.refuse(err)
 	}
-	a.write(w, r)
+	s.metrics.answered(c.operation(), a.write(w, r))
+}
+
+// operation is what the call is named by in errors and metrics.
+func (c *call) operation() string {
+	if c.route == nil {
+		return "route"
+	}
+	return c.route.operation
 }
 
 // run finds the handler and runs it. A panic of the handler becomes an error.
@@ -77,9 +85,9 @@ func (c *call) run() (a *answer, err error) {
 	return c.route.handle(c.s, c)
 }
 
-// write sends the answer. HEAD gets the headers alone.
-func (a *answer) write(w http.ResponseWriter, r *http.Request) {
-	status := a.status
+// write sends the answer and returns its status. HEAD gets the headers alone.
+func (a *answer) write(w http.ResponseWriter, r *http.Request) (status int) {
+	status = a.status
 	if status == 0 {
 		status = http.StatusOK
 	}
@@ -95,6 +103,7 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodHead {
 		w.Write(a.body) // if the caller is gone there is no one to tell
 	}
+	return status
 }
 
 // jsonAnswer is the answer whose body is v.

@@ -30,6 +30,7 @@
 //	GET  /cluster                      the cluster as this node sees it
 //	GET  /livez                        the process is alive
 //	GET  /readyz                       the node is ready; verbose
+//	GET  /metrics                      what the node measures, for Prometheus
 //
 // Reads of a registry take consistency, max_stale and min_revision, answer with the
 // revision as ETag, and honour If-None-Match. Writes take Idempotency-Key and If-Match.

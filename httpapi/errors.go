@@ -147,31 +147,34 @@ func refusalOf(r *fsm.Refusal) *failure {
 	return f
 }
 
-// refuse makes the answer to a call that failed. It is the one place where errors
-// take the form that callers see.
-func (c *call) refuse(err error) *answer {
-	f := failureOf(err)
-	operation := "route"
-	if c.route != nil {
-		operation = c.route.operation
-	}
+// verdict is what a failure of the call is named by, and what became of the request.
+func (c *call) verdict(f *failure) (client.Code, client.Outcome) {
 	code := f.code
 	if code == "" {
-		if code = client.CodeInternal; operation == "bump" || operation == "batch" {
+		if code = client.CodeInternal; c.operation() == "bump" || c.operation() == "batch" {
 			code = client.CodeBumpFailed
 		}
 	}
+	outcome := kinds[code].outcome
+	if outcome == client.OutcomeUnknown && !c.proposed {
+		outcome = client.OutcomeNotApplied
+	}
+	return code, outcome
+}
+
+// refuse makes the answer to a call that failed. It is the one place where errors
+// take the form that callers see.
+func (c *call) refuse(err error) *answer {
+	f, operation := failureOf(err), c.operation()
+	code, outcome := c.verdict(f)
 	k, message := kinds[code], f.message
 	if k.status == http.StatusInternalServerError {
 		c.s.log.Error("request failed", "requestId", c.id, "operation", operation, "registryId", c.registry, "error", f.cause)
 		message = "the server failed; its log says more under this request id"
 	}
-	scope, outcome := "HTTP", k.outcome
+	scope := "HTTP"
 	if k.cluster {
 		scope = "CLUSTER"
-	}
-	if outcome == client.OutcomeUnknown && !c.proposed {
-		outcome = client.OutcomeNotApplied
 	}
 	if k.retryAfter > 0 {
 		c.w.Header().Set("Retry-After", strconv.Itoa(k.retryAfter))

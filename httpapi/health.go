@@ -78,28 +78,48 @@ func (s *Server) readyz(c *call) (*answer, error) {
 	if err := faulty(&f); err != nil {
 		return nil, err
 	}
-	checks := slices.Clone(s.node.Ready())
-	if s.draining.Load() {
-		checks = append(checks, cluster.Check{Name: "shutdown", Detail: cluster.ErrShuttingDown.Error()})
+	checks := s.checks()
+	a := &answer{body: []byte(`{"status":"ok"}`)}
+	if why := failing(checks); len(why) > 0 {
+		a = c.refuse(&failure{code: client.CodeNotReady, message: "the node is not ready: " + strings.Join(why, "; ")})
 	}
+	if verbose {
+		a.contentType, a.body = "text/plain; charset=utf-8", []byte(lines(checks))
+	}
+	return a, nil
+}
+
+// checks returns the checks of readiness, the server's own among them.
+func (s *Server) checks() []cluster.Check {
+	checks := s.node.Ready()
+	if s.draining.Load() {
+		checks = append(slices.Clone(checks), cluster.Check{Name: "shutdown", Detail: cluster.ErrShuttingDown.Error()})
+	}
+	return checks
+}
+
+// failing says which checks fail, and why.
+func failing(checks []cluster.Check) []string {
 	var failing []string
+	for _, check := range checks {
+		if !check.OK {
+			failing = append(failing, check.Name+": "+check.Detail)
+		}
+	}
+	return failing
+}
+
+// lines says how each check went, a line each.
+func lines(checks []cluster.Check) string {
 	var lines strings.Builder
 	for _, check := range checks {
 		if check.OK {
 			lines.WriteString("[+]" + check.Name + " ok\n")
-			continue
+		} else {
+			lines.WriteString("[-]" + check.Name + ": " + check.Detail + "\n")
 		}
-		failing = append(failing, check.Name+": "+check.Detail)
-		lines.WriteString("[-]" + check.Name + ": " + check.Detail + "\n")
 	}
-	a := &answer{body: []byte(`{"status":"ok"}`)}
-	if len(failing) > 0 {
-		a = c.refuse(&failure{code: client.CodeNotReady, message: "the node is not ready: " + strings.Join(failing, "; ")})
-	}
-	if verbose {
-		a.contentType, a.body = "text/plain; charset=utf-8", []byte(lines.String())
-	}
-	return a, nil
+	return lines.String()
 }
 
 // noQuery refuses parameters where there are none.

@@ -40,6 +40,7 @@ func routes() []route {
 		{"POST", "/cluster/transfer", "transfer", false, (*Server).transferLeadership},
 		{"GET", "/livez", "livez", true, (*Server).livez},
 		{"GET", "/readyz", "readyz", true, (*Server).readyz},
+		{"GET", "/metrics", "metrics", true, (*Server).metricsText},
 	}
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -56,6 +57,7 @@ type Config struct {
 	AlarmTimeout    time.Duration // how long a registry is without transactions before it counts as TERMINATED
 	Log             Logger
 
+	Version      string           // of this build, for metrics; default "(devel)"
 	Now          func() time.Time // the clock of lifecycles and durations; default time.Now
 	NewRequestID func() string    // names requests that come without an id; default crypto/rand.Text
 }
@@ -71,6 +73,7 @@ type Server struct {
 	newRequestID    func() string
 
 	routes   table
+	metrics  *metrics
 	draining atomic.Bool
 }
 
@@ -98,6 +101,7 @@ func New(cfg Config) (*Server, error) {
 	if s.newRequestID == nil {
 		s.newRequestID = rand.Text
 	}
+	s.metrics = newMetrics(s, cmp.Or(cfg.Version, "(devel)"))
 	return s, nil
 }
 

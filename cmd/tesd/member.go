@@ -59,7 +59,9 @@ func openMember(o options, seed func() (fsm.Migrate, error), log hclog.Logger) (
 		release(storage.Close)
 		return nil, err
 	}
-	api, err := httpapi.New(httpapi.Config{Node: node, DefaultRegistry: o.registryID, AlarmTimeout: o.alarmTimeout, Log: log})
+	api, err := httpapi.New(httpapi.Config{
+		Node: node, DefaultRegistry: o.registryID, AlarmTimeout: o.alarmTimeout, Log: log, Version: readBuild().Version,
+	})
 	if err != nil {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -122,6 +123,21 @@ func entities(t *testing.T, address string) int {
 	return len(resp.Entities)
 }
 
+// fetch reads what is at a URL.
+func fetch(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: status %d, %v", url, resp.StatusCode, err)
+	}
+	return string(body)
+}
+
 // TestServe runs a cluster of one: it starts with the registry of a file, tells what is
 // not safe, stops in good order, and then starts without the file.
 func TestServe(t *testing.T) {
@@ -142,6 +158,13 @@ func TestServe(t *testing.T) {
 	first.log.await(t, `the signing key is short.*"bytes":5`)
 	if got := entities(t, address); got != 24 {
 		t.Errorf("the cluster starts with %d entities, want 24", got)
+	}
+
+	metrics := fetch(t, "http://"+address+"/metrics")
+	for _, want := range []string{"tesd_leader 1", `tesd_build_info{go_version="go`, `raft_commitTime{quantile="0.5"} `, "raft_state_leader "} {
+		if !strings.Contains(metrics, "\n"+want) {
+			t.Errorf("metrics lack %q:\n%s", want, metrics)
+		}
 	}
 
 	var log bytes.Buffer

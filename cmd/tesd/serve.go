@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -79,6 +80,11 @@ func (a *app) serve(ctx context.Context, o options) error {
 		m, err := openMember(o, fileSeed(o.registryFile), log)
 		if err != nil {
 			return err
+		}
+		if err := tellRaftMetrics(m.api.Metrics()); err != nil {
+			ended, cancel := context.WithCancel(ctx)
+			cancel()
+			return errors.Join(err, m.run(ended)) // which closes what it has opened
 		}
 		log.Info("serving", "node", o.nodeID, "http", m.listener.Addr().String(), "raft", o.raft, "dataDir", o.dataDir)
 		return m.run(ctx)

@@ -52,6 +52,8 @@ var confined = []confinement{
 	{"go.etcd.io/bbolt", []string{"cluster", "internal/memnet", "internal/clustertest"}},
 	{"github.com/hashicorp/go-hclog", []string{"cluster", "httpapi", "cmd/tesd"}},
 	{"github.com/gorilla/websocket", []string{"client", "httpapi"}},
+	{"github.com/prometheus", []string{"httpapi", "cmd/tesd"}},
+	{"github.com/armon/go-metrics", []string{"cmd/tesd"}},
 	{"github.com/spf13", []string{"cmd/tesd"}},
 	{"testing", []string{"internal"}},
 }
