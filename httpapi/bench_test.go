@@ -34,6 +34,18 @@ func BenchmarkBump(b *testing.B) {
 	}
 }
 
+// BenchmarkNew is what a server does before its first request, above all making the OpenAPI
+// document.
+func BenchmarkNew(b *testing.B) {
+	for b.Loop() {
+		if _, err := httpapi.New(httpapi.Config{
+			Node: newFakeNode(0), DefaultRegistry: defaultRegistry, AlarmTimeout: time.Minute, Log: &silent{},
+		}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // silent is a log that keeps nothing.
 type silent struct{}
 

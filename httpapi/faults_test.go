@@ -51,6 +51,9 @@ func TestClusterErrors(t *testing.T) {
 		check("batch", h.post("/version/batch", `{"requests":[`+bumpMain+`]}`), c.outcome)
 		check("migrate", h.post("/registries/x/version/migrate", migrating(entityJSON())), c.outcome)
 		check("dry run", h.post("/version/bump", `{"dryRun":true,`+bumpMain[1:]), client.OutcomeNotApplied)
+		if c.code == client.CodeOutcomeUnknown {
+			continue // no read fails like that
+		}
 		for _, path := range []string{"/version/registry", "/version/entities/a", "/version/history", "/version/receipts/1"} {
 			check(path, h.get(path), client.OutcomeNotApplied)
 		}
@@ -215,7 +218,7 @@ func TestReadyz(t *testing.T) {
 	if want := "[-]leader: none is known\n[+]applied ok\n[-]key: differs\n"; r.status != 503 || r.body != want {
 		t.Errorf("got %d %q, want %q", r.status, r.body, want)
 	}
-	c, err := client.New([]string{h.url})
+	c, err := client.New([]string{h.url}, client.WithHTTPClient(h.http))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +265,7 @@ func TestNew(t *testing.T) {
 // TestClientUnderstands sends what the Go client sends.
 func TestClientUnderstands(t *testing.T) {
 	h := start(t)
-	c, err := client.New([]string{h.url})
+	c, err := client.New([]string{h.url}, client.WithHTTPClient(h.http))
 	if err != nil {
 		t.Fatal(err)
 	}

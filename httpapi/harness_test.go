@@ -19,6 +19,7 @@ import (
 	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/httpapi"
+	"github.com/tesd/tesd/internal/apicheck"
 )
 
 const (
@@ -214,9 +215,31 @@ func startEmpty(t *testing.T, node *fakeNode) *harness {
 	t.Cleanup(web.Close)
 	h.url = web.URL
 	h.http = web.Client()
+	described, err := document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.http.Transport = &apicheck.Transport{
+		Base: h.http.Transport, Document: described, Report: func(err error) { h.t.Helper(); h.t.Error(err) },
+	}
 	h.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return h
 }
+
+// document is what a server says of itself. It is read once: the schemas take a while.
+//
+// immutable: nothing writes to it.
+var document = sync.OnceValues(func() (*apicheck.Document, error) {
+	s, err := httpapi.New(httpapi.Config{
+		Node: newFakeNode(0), DefaultRegistry: defaultRegistry, AlarmTimeout: time.Minute, Log: &recorder{},
+	})
+	if err != nil {
+		return nil, err
+	}
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
+	return apicheck.Parse(w.Body.Bytes())
+})
 
 // example is a small registry with all that matters: a chain, an independent branch,
 // and an id with a slash.

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -148,7 +149,11 @@ func (q *query) finish() {
 		}
 	}
 	slices.Sort(unknown)
+	known := "the route has none"
+	if len(q.asked) > 0 {
+		known = "the route has " + strings.Join(slices.Sorted(slices.Values(q.asked)), ", ")
+	}
 	for _, name := range unknown {
-		q.f.Add("?"+intake.Shorten(name), "is not a known parameter")
+		q.f.Add("?"+intake.Shorten(name), "is not a known parameter; %s", known)
 	}
 }

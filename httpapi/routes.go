@@ -41,6 +41,7 @@ func routes() []route {
 		{"GET", "/livez", "livez", true, (*Server).livez},
 		{"GET", "/readyz", "readyz", true, (*Server).readyz},
 		{"GET", "/metrics", "metrics", true, (*Server).metricsText},
+		{"GET", "/openapi.json", "openapi", true, (*Server).openAPI},
 	}
 }
 

@@ -57,7 +57,7 @@ type Config struct {
 	AlarmTimeout    time.Duration // how long a registry is without transactions before it counts as TERMINATED
 	Log             Logger
 
-	Version      string           // of this build, for metrics; default "(devel)"
+	Version      string           // of this build, for metrics and the OpenAPI document; default "(devel)"
 	Now          func() time.Time // the clock of lifecycles and durations; default time.Now
 	NewRequestID func() string    // names requests that come without an id; default crypto/rand.Text
 }
@@ -74,6 +74,7 @@ type Server struct {
 
 	routes   table
 	metrics  *metrics
+	document []byte // of OpenAPI
 	draining atomic.Bool
 }
 
@@ -101,7 +102,12 @@ func New(cfg Config) (*Server, error) {
 	if s.newRequestID == nil {
 		s.newRequestID = rand.Text
 	}
-	s.metrics = newMetrics(s, cmp.Or(cfg.Version, "(devel)"))
+	version := cmp.Or(cfg.Version, "(devel)")
+	s.metrics = newMetrics(s, version)
+	var err error
+	if s.document, err = newDocument(version); err != nil {
+		return nil, fmt.Errorf("describing the API: %w", err)
+	}
 	return s, nil
 }
 

@@ -35,7 +35,8 @@ var table = map[string]row{
 	"internal/intake":      {ours: []string{"fsm"}},
 	"internal/memnet":      {},
 	"internal/clustertest": {ours: []string{"fsm", "cluster", "internal/feed", "internal/memnet"}},
-	"internal/e2e":         {ours: []string{"client"}},
+	"internal/apicheck":    {},
+	"internal/e2e":         {ours: []string{"client", "internal/apicheck"}},
 	"internal/archtest":    {},
 }
 
@@ -54,6 +55,7 @@ var confined = []confinement{
 	{"github.com/gorilla/websocket", []string{"client", "httpapi"}},
 	{"github.com/prometheus", []string{"httpapi", "cmd/tesd"}},
 	{"github.com/armon/go-metrics", []string{"cmd/tesd"}},
+	{"github.com/santhosh-tekuri", []string{"internal/apicheck"}}, // for tests alone
 	{"github.com/spf13", []string{"cmd/tesd"}},
 	{"testing", []string{"internal"}},
 }

@@ -1,7 +1,8 @@
 // Package e2e runs clusters of real tesd processes on loopback, for tests of what
 // users rely on: it builds the command once, starts nodes on free ports with data in
 // temporary directories, kills and restarts them, and ends with the test. What the
-// nodes logged is shown when a test fails.
+// nodes logged is shown when a test fails. Each of their answers is held against the
+// OpenAPI document that they serve.
 package e2e
 
 import (
@@ -9,7 +10,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +21,7 @@ import (
 	"time"
 
 	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/internal/apicheck"
 )
 
 // Build builds the command into dir and returns its path. It is for TestMain.
@@ -39,6 +43,7 @@ type Cluster struct {
 	binary   string
 	args     []string
 	founders []string // as in --peers
+	http     *http.Client
 }
 
 // Node is one of them.
@@ -66,9 +71,40 @@ func New(t *testing.T, binary string, args ...string) *Cluster {
 	for _, n := range c.Nodes {
 		c.Start(n)
 	}
+	c.describe()
 	c.Ready()
 	return c
 }
+
+// describe has what passes between the test and the nodes held against the nodes' own
+// description of it.
+func (c *Cluster) describe() {
+	c.t.Helper()
+	var document *apicheck.Document
+	c.Wait("the API is not described", 30*time.Second, func() bool {
+		resp, err := http.Get(c.Nodes[0].URL + "/openapi.json")
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return false
+		}
+		if document, err = apicheck.Parse(raw); err != nil {
+			c.t.Fatal(err)
+		}
+		return true
+	})
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	c.t.Cleanup(transport.CloseIdleConnections)
+	c.http = &http.Client{Transport: &apicheck.Transport{
+		Base: transport, Document: document, Report: func(err error) { c.t.Error(err) },
+	}}
+}
+
+// HTTP returns a client for requests that the Go client does not send.
+func (c *Cluster) HTTP() *http.Client { return c.http }
 
 // Add makes a node that can be started, and is no founder. It is no member until it is
 // made one.
@@ -190,7 +226,7 @@ func (c *Cluster) Client(nodes ...*Node) *client.Client {
 	for _, n := range nodes {
 		endpoints = append(endpoints, n.URL)
 	}
-	cl, err := client.New(endpoints, client.WithTimeout(30*time.Second))
+	cl, err := client.New(endpoints, client.WithTimeout(30*time.Second), client.WithHTTPClient(c.http))
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func TestMembership(t *testing.T) {
 	c.Status()
 
 	run(t, c, "node", "remove", "n4")
-	read, err := http.Get(n4.URL + "/version/registry")
+	read, err := c.HTTP().Get(n4.URL + "/version/registry")
 	if err != nil {
 		t.Fatal(err)
 	}

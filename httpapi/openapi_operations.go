@@ -1,0 +1,173 @@
+package httpapi
+
+import (
+	"slices"
+
+	"github.com/tesd/tesd/client"
+)
+
+// operation is what the OpenAPI document says of a route besides its method and path.
+type operation struct {
+	tag, summary, description string
+
+	parameters   []parameter // of the query and the header
+	body         any         // a value of the type of the request's body; nil for none
+	bodyOptional bool        // the request may have none
+	answer       any         // a value of the type of the answer's body; nil for none
+	text         string      // what the answer is as plain text; "" if it cannot be
+	headers      object      // of a success, besides those of every answer
+	errorHeaders object      // of an error, besides those of every answer
+	notModified  bool        // 304 is an answer
+	codes        []client.Code
+}
+
+// operations describes the operations of the table of routes.
+func operations() map[string]operation {
+	return map[string]operation{
+		"bump": writing(operation{
+			summary: "Raise an entity, or all, and what moves with them", body: client.BumpRequest{}, answer: client.BumpResponse{},
+			codes: append(bumpCodes(), client.CodeBumpFailed),
+		}),
+		"batch": writing(operation{
+			summary: "Several bumps in one transaction", body: batchInput{}, answer: client.BatchResponse{},
+			codes: append(bumpCodes(), client.CodeBumpFailed),
+		}),
+		"migrate": writing(operation{
+			summary: "Import a registry into one without transactions", body: migrateInput{}, answer: client.MigrateResponse{},
+			codes: append(bodyCodes(), client.CodeRegistryInvalid),
+		}),
+		"registry": ofRegistry(operation{
+			summary: "The entities of a registry, by id", answer: client.RegistryResponse{},
+			parameters: []parameter{
+				queryParam("type", "Only entities of this type.", typeSchema()),
+				queryParam("parent", "Only entities with this parent.", idSchema()),
+				queryParam("displayInUi", "Only entities that are, or are not, to be shown.", boolSchema()),
+				queryParam("q", "Only entities with this text in id, name or description, in any case.", textSchema()),
+				queryParam("limit", "How many entities to answer at most; all without it.", pageSizeSchema()),
+				queryParam("after", "Only entities whose ids are above this one.", idSchema()),
+			},
+		}),
+		"entity": ofRegistry(operation{
+			summary: "One entity", answer: client.EntityResponse{}, codes: []client.Code{client.CodeEntityNotFound},
+		}),
+		"put": writing(operation{
+			summary: "Create an entity, or replace all but its version", body: entityInput{}, answer: client.EntityWriteResponse{},
+			parameters: []parameter{headerParam("If-None-Match", "To create and replace nothing.", object{"const": "*"})},
+			codes:      append(bodyCodes(), client.CodeVersionConflict, client.CodeEntityExists, client.CodeRegistryInvalid),
+		}),
+		"delete": writing(operation{
+			summary: "Remove an entity without children", answer: client.EntityWriteResponse{},
+			codes: []client.Code{client.CodeEntityNotFound, client.CodeHasChildren},
+		}),
+		"history": ofRegistry(operation{
+			summary: "The transactions of a registry, oldest first", answer: client.HistoryResponse{},
+			parameters: []parameter{
+				queryParam("after", "Only transactions after this revision.", revisionSchema()),
+				queryParam("limit", "How many transactions to answer at most; 1,000 without it.", pageSizeSchema()),
+				queryParam("last", "The newest that many; not with after or limit.", pageSizeSchema()),
+				queryParam("entityId", "Only transactions that changed this entity.", idSchema()),
+				queryParam("receipts", "Whether each transaction comes with its payload and hash.", boolSchema()),
+			},
+			codes: []client.Code{client.CodeEntityNotFound, client.CodeRevisionCompacted},
+		}),
+		"receipt": ofRegistry(operation{
+			summary: "The signed record of a transaction", answer: client.Receipt{},
+			codes: []client.Code{client.CodeRevisionNotFound, client.CodeRevisionCompacted},
+		}),
+		"health": ofNode(operation{
+			summary: "How a node does", answer: client.Health{}, codes: []client.Code{client.CodeRegistryNotFound},
+		}),
+		"registries": {
+			tag: "cluster", summary: "The registries of the cluster, by id", answer: client.RegistriesResponse{},
+			parameters: freshness(), codes: readCodes(),
+		},
+		"cluster": ofNode(operation{summary: "The cluster as a node sees it", answer: client.ClusterStatus{}}),
+		"addNode": changing(operation{
+			summary: "Make a node a member, or tell that it has moved",
+			description: "The node must run and wait to be added. It votes once it and every voter have caught up. With replace " +
+				"it takes the place of a member of its id that lost its disk.",
+			body: client.NodeRequest{}, codes: bodyCodes(),
+		}),
+		"removeNode": changing(operation{summary: "Take a node out of the cluster", codes: []client.Code{client.CodeNotFound}}),
+		"transfer": changing(operation{
+			summary: "Hand leadership over", description: "Without a body, to the most advanced other voter.",
+			body: client.TransferRequest{}, bodyOptional: true, codes: append(bodyCodes(), client.CodeNotFound),
+		}),
+		"livez": ofNode(operation{summary: "Whether the process is alive", answer: alive{}}),
+		"readyz": ofNode(operation{
+			summary: "Whether a node is ready to serve", answer: alive{}, text: "With verbose, a line for each check.",
+			parameters: []parameter{queryParam("verbose", "Answer a line for each check; its value may be left out.", object{"enum": []string{"", "true", "false"}})},
+			codes:      []client.Code{client.CodeNotReady},
+		}),
+		"metrics": ofNode(operation{summary: "What a node measures", text: "The text format of Prometheus."}),
+		"openapi": ofNode(operation{summary: "This document", answer: anyObject{}}),
+	}
+}
+
+// ofRegistry completes the description of a read of a registry.
+func ofRegistry(o operation) operation {
+	o.tag, o.notModified = "registry", true
+	o.parameters = slices.Concat(o.parameters, freshness(), []parameter{
+		queryParam("min_revision", "Wait until the node has this revision.", revisionSchema()),
+		headerParam("If-None-Match", "The revision that the caller has, in quotes, or a list of them, or *.", textSchema()),
+	})
+	o.codes = slices.Concat(o.codes, readCodes(), []client.Code{client.CodeRegistryNotFound})
+	o.headers = headerRefs("ETag", "Tes-Revision")
+	return o
+}
+
+// writing completes the description of a write to a registry.
+func writing(o operation) operation {
+	o.tag = "registry"
+	o.parameters = append(o.parameters,
+		headerParam("Idempotency-Key", "Under this key the request is carried out once, however often it is sent.",
+			object{"type": "string", "pattern": "^[ -~]{1,255}$"}),
+		headerParam("If-Match", "The revision, in quotes, that the registry must be at.", object{"type": "string", "pattern": `^"[0-9]+"$`}))
+	o.codes = append(o.codes, client.CodeInvalidRequest, client.CodeRegistryNotFound, client.CodeRevisionMismatch, client.CodeIdempotencyKeyReused,
+		client.CodeTooManyRequests, client.CodeNoLeader, client.CodeNotReady, client.CodeShuttingDown, client.CodeStorageFull,
+		client.CodeOutcomeUnknown, client.CodeInternal)
+	o.headers = headerRefs("ETag", "Tes-Revision", "Tes-Sig", "Idempotency-Replayed")
+	o.errorHeaders = headerRefs("Idempotency-Replayed")
+	return o
+}
+
+// changing completes the description of a change of the membership.
+func changing(o operation) operation {
+	o.tag, o.answer = "cluster", client.ClusterStatus{}
+	o.codes = append(o.codes, client.CodeInvalidRequest, client.CodeMembership, client.CodeTooManyRequests, client.CodeNoLeader,
+		client.CodeNotReady, client.CodeShuttingDown, client.CodeStorageFull, client.CodeOutcomeUnknown, client.CodeInternal)
+	return o
+}
+
+// ofNode completes the description of what is about one node.
+func ofNode(o operation) operation {
+	o.tag = "node"
+	o.codes = append(o.codes, client.CodeInvalidRequest, client.CodeInternal)
+	return o
+}
+
+// readCodes are the codes of what is read from the replicated state.
+func readCodes() []client.Code {
+	return []client.Code{
+		client.CodeInvalidRequest, client.CodeTooManyRequests, client.CodeNoLeader, client.CodeNotReady, client.CodeShuttingDown, client.CodeInternal,
+	}
+}
+
+// bodyCodes are the codes of a write with a body.
+func bodyCodes() []client.Code {
+	return []client.Code{client.CodePayloadTooLarge, client.CodeUnsupportedMediaType}
+}
+
+// bumpCodes are the codes of what raises versions.
+func bumpCodes() []client.Code {
+	return append(bodyCodes(), client.CodeEntityNotFound, client.CodeVersionConflict, client.CodeVersionOverflow)
+}
+
+// freshness are the parameters that say how fresh a read must be.
+func freshness() []parameter {
+	return []parameter{
+		queryParam("consistency", "Whether the answer holds all that was acknowledged before, or is this node's own state.",
+			object{"type": "string", "enum": []string{"linearizable", "stale"}, "default": "linearizable"}),
+		queryParam("max_stale", "Answer this node's own state if it is known to be no older, such as 2s.", object{"type": "string", "minLength": 1}),
+	}
+}
