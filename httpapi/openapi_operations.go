@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/tesd/tesd/client"
@@ -23,6 +24,12 @@ type operation struct {
 
 // operations describes the operations of the table of routes.
 func operations() map[string]operation {
+	all := registryOperations()
+	maps.Copy(all, clusterOperations())
+	return all
+}
+
+func registryOperations() map[string]operation {
 	return map[string]operation{
 		"bump": writing(operation{
 			summary: "Raise an entity, or all, and what moves with them", body: client.BumpRequest{}, answer: client.BumpResponse{},
@@ -74,6 +81,11 @@ func operations() map[string]operation {
 			summary: "The signed record of a transaction", answer: client.Receipt{},
 			codes: []client.Code{client.CodeRevisionNotFound, client.CodeRevisionCompacted},
 		}),
+	}
+}
+
+func clusterOperations() map[string]operation {
+	return map[string]operation{
 		"health": ofNode(operation{
 			summary: "How a node does", answer: client.Health{}, codes: []client.Code{client.CodeRegistryNotFound},
 		}),
