@@ -64,7 +64,28 @@ func (h *history) find(revision uint64) int {
 }
 
 // chain names what a registry's transactions have in common.
-type chain struct{ clusterID, registryID string }
+type chain struct {
+	registryID string
+	clusterID  string // that new transactions are of
+	eras       []era
+}
+
+// era is a time in which the registry was another cluster's: the one that a backup was
+// taken of. What was signed there says so for ever.
+type era struct {
+	clusterID string
+	last      uint64 // the last revision that is of that cluster
+}
+
+// cluster returns the cluster that a revision is of.
+func (c chain) cluster(revision uint64) string {
+	for _, e := range c.eras {
+		if revision <= e.last {
+			return e.clusterID
+		}
+	}
+	return c.clusterID
+}
 
 // read iterates over the transactions of block i, working out what follows from
 // their place.
@@ -88,7 +109,7 @@ func (h *history) read(i int, c chain) iter.Seq2[Transaction, error] {
 				yield(Transaction{}, fmt.Errorf("reading revision %d of the history: %w", revision, d.err))
 				return
 			}
-			t.ClusterID, t.RegistryID, t.Revision, t.PreviousHash = c.clusterID, c.registryID, revision, previous
+			t.ClusterID, t.RegistryID, t.Revision, t.PreviousHash = c.cluster(revision), c.registryID, revision, previous
 			scratch = t.seal(scratch)
 			previous = t.Hash
 			if !yield(t, nil) {

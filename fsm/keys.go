@@ -163,7 +163,7 @@ func (m *Machine) replay(c *Command, k *keyEntry) Result {
 		}
 		return result
 	}
-	t, err := r.transaction(m.cluster.ClusterID, k.revision)
+	t, err := r.transaction(r.chain(m.cluster.ClusterID), k.revision)
 	if err != nil { // keys hold back what they refer to, so the memory is damaged
 		panic("fsm: replaying an idempotent answer: " + err.Error())
 	}

@@ -22,6 +22,7 @@ type registry struct {
 	slots    *btree.Map[string, *slot]    // by entity id
 	children *btree.Map[string, struct{}] // by childKey
 	history  history
+	eras     []era // oldest first; none unless the cluster came from a backup
 	keys     heldKeys
 	sum      Hash // the registry's own part of the state hash, without the slots
 }

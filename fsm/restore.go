@@ -54,9 +54,13 @@ func (s *snapshotReader) read() error {
 		if err != nil {
 			return fmt.Errorf("section %d: %w", n, err)
 		}
-		if kind == sectionEnd {
-			return nil
+		if kind != sectionEnd {
+			continue
 		}
+		if _, err := s.r.ReadByte(); err != io.EOF {
+			return errors.New("there is more after its end")
+		}
+		return nil
 	}
 }
 
@@ -127,6 +131,9 @@ func (s *snapshotReader) registry(d *decoder) error {
 	r := newRegistry(id, uint32(ordinal))
 	r.revision, r.head, r.stamp, r.oldest = d.uint(), d.hash(), int64(d.uint()), d.uint()
 	r.keys.living, r.keys.floor = d.uint(), d.uint()
+	for range d.count() {
+		r.eras = append(r.eras, era{d.string(), d.uint()})
+	}
 	r.sum = r.hash()
 	s.m.sum.add(r.sum)
 	s.m.registries.Set(id, r)
@@ -189,7 +196,7 @@ func (s *snapshotReader) block(d *decoder) error {
 	default:
 		h.tail = b
 	}
-	for t, err := range h.read(h.find(b.first), chain{s.m.cluster.ClusterID, r.id}) {
+	for t, err := range h.read(h.find(b.first), r.chain(s.m.cluster.ClusterID)) {
 		if err != nil {
 			return err
 		}

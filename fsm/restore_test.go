@@ -126,7 +126,8 @@ func signed(t *testing.T, v fsm.View) string {
 
 // TestRestoreRejectsLies changes what sections say and mends their checksums: the
 // structure, the hash chain and the state hash still tell. What they do not tell is
-// the index and what a receipt does not sign: the key's id and the items of a batch.
+// the index, the clocks, and what a receipt does not sign: the key's id and the items of a
+// batch.
 func TestRestoreRejectsLies(t *testing.T) {
 	for name, m := range map[string]*fsm.Machine{"small": smallMachine(0, 2), "limited": smallMachine(300, 600)} {
 		truth := signed(t, m.View())

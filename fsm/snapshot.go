@@ -113,6 +113,11 @@ func (s *snapshotWriter) registry(r *registry) {
 	e.uint(r.oldest)
 	e.uint(r.keys.living)
 	e.uint(r.keys.floor)
+	e.uint(uint64(len(r.eras)))
+	for _, era := range r.eras {
+		e.string(era.clusterID)
+		e.uint(era.last)
+	}
 	s.section(sectionRegistry)
 	r.slots.Scan(func(id string, slot *slot) bool {
 		e.string(id)

@@ -34,18 +34,18 @@ func (v View) Malformed() uint64 { return v.s.malformed }
 // Keys returns how many idempotency keys are remembered.
 func (v View) Keys() uint64 { return v.s.keys.len() }
 
-// StateHash returns a hash of the whole logical content: equal on all nodes that
-// applied the same log, however it was split, snapshotted and restored.
+// StateHash returns a hash of the content: all registries with their histories, the
+// idempotency keys, and the signing key. It is equal on all nodes that applied the same
+// log, however it was split, snapshotted and restored, and stays the same when a backup
+// becomes a new cluster. So the cluster's id and the clocks are not in it by themselves;
+// they are in all that was stamped with them.
 func (v View) StateHash() Hash {
 	s := v.s
 	d := newDigest("state")
-	d.string(s.cluster.ClusterID)
 	d.string(s.cluster.RegistryID)
 	d.string(s.cluster.KeyID)
 	d.bytes(s.cluster.Key)
 	d.uint(s.cluster.HistoryKeep)
-	d.uint(uint64(s.stamp))
-	d.uint(uint64(s.age))
 	d.uint(s.malformed)
 	d.uint(s.keys.head)
 	for _, word := range s.sum {
@@ -143,17 +143,17 @@ func (r Registry) Entities(after string) iter.Seq[Entity] {
 // Transaction returns one transaction. It returns [ErrNoRevision] for a revision
 // that does not exist and [ErrCompacted] for one that is no longer kept.
 func (r Registry) Transaction(revision uint64) (Transaction, error) {
-	return r.r.transaction(r.s.cluster.ClusterID, revision)
+	return r.r.transaction(r.chain(), revision)
 }
 
-func (r *registry) transaction(clusterID string, revision uint64) (Transaction, error) {
+func (r *registry) transaction(c chain, revision uint64) (Transaction, error) {
 	if revision == 0 || revision > r.revision {
 		return Transaction{}, ErrNoRevision
 	}
 	if revision < r.oldest {
 		return Transaction{}, ErrCompacted
 	}
-	for t, err := range r.history.from(revision, chain{clusterID, r.id}) {
+	for t, err := range r.history.from(revision, c) {
 		return t, err
 	}
 	return Transaction{}, ErrNoRevision
@@ -181,4 +181,4 @@ func (r Registry) EntityRevisions(id string, after uint64) iter.Seq[uint64] {
 	return s.revs.after(max(after, r.r.oldest-1))
 }
 
-func (r Registry) chain() chain { return chain{r.s.cluster.ClusterID, r.r.id} }
+func (r Registry) chain() chain { return r.r.chain(r.s.cluster.ClusterID) }
