@@ -20,8 +20,10 @@ import (
 
 type (
 	// proposeCall carries commands to the leader, encoded as the log has them, and how
-	// many entities each may move.
+	// many entities each may move. To is who the sender takes for the leader: at its address
+	// may be the leader of another cluster by now.
 	proposeCall = struct {
+		To       raft.ServerID
 		Commands [][]byte
 		Reach    []int
 	}
@@ -60,6 +62,7 @@ type (
 
 	// changeCall asks the leader to change the membership.
 	changeCall = struct {
+		To      raft.ServerID // who the sender takes for the leader
 		Kind    changeKind
 		NodeID  string
 		Address string // of the raft port, to add
@@ -256,6 +259,12 @@ func newServer(n *Node) (*rpc.Server, error) {
 
 // Propose queues the commands of another node and answers when all have an outcome.
 func (s *service) Propose(call proposeCall, reply *proposeReply) error {
+	if c := s.n.started(); c == nil || c.index.id != call.To {
+		for range call.Commands {
+			reply.Outcomes = append(reply.Outcomes, forwarded{Fault: faultNotLeader})
+		}
+		return nil
+	}
 	s.n.proposer.serve(call, reply)
 	return nil
 }
@@ -301,7 +310,10 @@ func (s *service) Probe(call probeCall, reply *probeReply) error {
 func (s *service) Change(call changeCall, reply *changeReply) error {
 	ctx, cancel := context.WithTimeout(s.n.life, changeTimeout)
 	defer cancel()
-	if err := s.n.changeHere(ctx, call); err != nil {
+	c := s.n.started()
+	if c == nil || c.index.id != call.To {
+		*reply = changeReply{Fault: faultNotLeader}
+	} else if err := s.n.changeHere(ctx, call); err != nil {
 		*reply = changeReply{faultOf(err), err.Error()}
 	}
 	return nil

@@ -52,6 +52,7 @@ type founding struct {
 	identity identity
 	promised founder // the decider that was told that this node is uninitialised
 	waiting  string  // why the node is not a member yet
+	obstacle string  // why one of those invited is not
 }
 
 func newFounding(peers []Peer, address string, store raft.StableStore, id identity) *founding {

@@ -37,7 +37,11 @@ func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 				return
 			}
 		}
-		if n.unfit() != "" && c.raft.State() == raft.Leader {
+		if err := n.invite(ctx, c); err != nil {
+			n.fail(err)
+			return
+		}
+		if n.unfit() != "" && n.founding.awaited() == "" && c.raft.State() == raft.Leader {
 			c.raft.LeadershipTransfer() // someone who can serve should lead
 		}
 		if n.adapter.logged.Load() > max(snapshotBytes, n.adapter.snapshotSize.Load()) {

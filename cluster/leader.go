@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -144,13 +143,11 @@ func (n *Node) applyOwn(ctx context.Context, c *consensus, op fsm.Op) (fsm.Resul
 
 // genesis draws what the cluster is founded with.
 func (n *Node) genesis() fsm.Genesis {
-	var id [16]byte
-	rand.Read(id[:]) // never fails, says crypto/rand
-	g := fsm.Genesis{ClusterID: hex.EncodeToString(id[:]), RegistryID: n.cfg.RegistryID, HistoryKeep: n.cfg.HistoryKeep}
+	g := fsm.Genesis{ClusterID: newClusterID(), RegistryID: n.cfg.RegistryID, HistoryKeep: n.cfg.HistoryKeep}
 	key := n.cfg.SigningKey
 	if len(key) == 0 {
 		key = make([]byte, 32)
-		rand.Read(key)
+		rand.Read(key) // never fails, says crypto/rand
 		g.Key = key
 	}
 	g.KeyID = keyID(key)

@@ -85,6 +85,20 @@ func (n *Node) founders() []Member {
 	return members
 }
 
+// memberAt returns the raft server that the configuration has at an address.
+func (n *Node) memberAt(address raft.ServerAddress) (raft.ServerID, error) {
+	c := n.started()
+	if c == nil {
+		return "", errNotLeader
+	}
+	for _, s := range c.raft.GetConfiguration().Configuration().Servers {
+		if s.Address == address {
+			return s.ID, nil
+		}
+	}
+	return "", fmt.Errorf("no member has the address %s", address)
+}
+
 // maxLag is how many log entries a ready node may be behind the commit index.
 const maxLag = 64
 

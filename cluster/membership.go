@@ -80,6 +80,7 @@ func (n *Node) tryChange(ctx context.Context, ch changeCall) error {
 	} else if leader.id == "" || leader.id == c.index.id {
 		return errNotLeader
 	}
+	ch.To = leader.id
 	reply, err := call[changeReply](ctx, n.calls, leader.address, "Change", ch)
 	if errors.Is(err, errNotSent) {
 		return errNotLeader

@@ -80,12 +80,13 @@ func Open(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the calls between nodes: %w", err)
 	}
-	n.port, err = listen(cfg.Network, cfg.RaftAddress, func(conn net.Conn) { server.ServeConn(conn) })
+	n.port, err = listen(cfg.Network, serverID(id.NodeID, id.Incarnation), cfg.RaftAddress, func(conn net.Conn) { server.ServeConn(conn) })
 	if err != nil {
 		return nil, fmt.Errorf("listening on the raft port: %w", err)
 	}
+	n.port.expected = n.memberAt
 	n.calls = newCaller(func(ctx context.Context, address string) (net.Conn, error) {
-		return n.port.dial(ctx, address, protocolCalls)
+		return n.port.dial(ctx, address, []byte{protocolCalls})
 	})
 	return n, nil
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -10,7 +11,11 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// The first byte of a connection to the raft port says which protocol it speaks.
+// The first byte of a connection to the raft port says which protocol it speaks. Raft's
+// is followed by the server id that the caller expects, with its length: at an address
+// that another node has now, or the same node of another cluster, nobody is at home. A
+// leader of a cluster that was given up would otherwise take over the one that was
+// restored from its backup.
 const (
 	protocolRaft  byte = 'R'
 	protocolCalls byte = 'C'
@@ -24,23 +29,27 @@ const helloTimeout = 5 * time.Second
 type port struct {
 	network  Network
 	address  raft.ServerAddress
+	id       raft.ServerID
 	listener net.Listener
 	calls    func(net.Conn) // serves a connection of calls until it ends
 	raft     chan net.Conn  // accepted for raft
-	done     chan struct{}  // closed by Close
+
+	// expected returns who should be at an address.
+	expected func(raft.ServerAddress) (raft.ServerID, error)
+	done     chan struct{} // closed by Close
 
 	mu    sync.Mutex
 	conns map[*accepted]struct{} // to close at the end; nil after it
 	group sync.WaitGroup
 }
 
-func listen(network Network, address string, calls func(net.Conn)) (*port, error) {
+func listen(network Network, id raft.ServerID, address string, calls func(net.Conn)) (*port, error) {
 	l, err := network.Listen(address)
 	if err != nil {
 		return nil, err
 	}
 	return &port{
-		network: network, address: raft.ServerAddress(address), listener: l, calls: calls,
+		network: network, id: id, address: raft.ServerAddress(address), listener: l, calls: calls,
 		raft: make(chan net.Conn), done: make(chan struct{}), conns: make(map[*accepted]struct{}),
 	}, nil
 }
@@ -70,15 +79,23 @@ func (p *port) serve() error {
 
 // hello reads what the connection speaks and hands it on.
 func (p *port) hello(conn *accepted) {
-	protocol := make([]byte, 1)
 	conn.SetReadDeadline(time.Now().Add(helloTimeout))
-	if _, err := conn.Read(protocol); err != nil {
+	protocol, err := readByte(conn)
+	wanted := ""
+	if err == nil && protocol == protocolRaft {
+		wanted, err = readID(conn)
+	}
+	if err != nil {
 		conn.Close()
 		return
 	}
 	conn.SetReadDeadline(time.Time{})
-	switch protocol[0] {
+	switch protocol {
 	case protocolRaft:
+		if wanted != string(p.id) {
+			conn.Close()
+			return
+		}
 		select {
 		case p.raft <- conn: // raft's transport owns and closes it from here
 		case <-p.done:
@@ -90,6 +107,23 @@ func (p *port) hello(conn *accepted) {
 	default:
 		conn.Close()
 	}
+}
+
+// Both are read without a buffer: what follows belongs to others.
+func readByte(conn net.Conn) (byte, error) {
+	var b [1]byte
+	_, err := io.ReadFull(conn, b[:])
+	return b[0], err
+}
+
+func readID(conn net.Conn) (string, error) {
+	size, err := readByte(conn)
+	if err != nil {
+		return "", err
+	}
+	id := make([]byte, size)
+	_, err = io.ReadFull(conn, id)
+	return string(id), err
 }
 
 // accepted is a connection that leaves the port's list when it is closed.
@@ -147,20 +181,24 @@ func (p *port) Close() error {
 // Addr is the address that the other nodes know this one by.
 func (p *port) Addr() net.Addr { return portAddr(p.address) }
 
-// Dial connects to another node's raft.
+// Dial connects to another node's raft, if it is who the cluster's configuration says.
 func (p *port) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	return p.dial(ctx, string(address), protocolRaft)
+	id, err := p.expected(address)
+	if err != nil {
+		return nil, err
+	}
+	return p.dial(ctx, string(address), append([]byte{protocolRaft, byte(len(id))}, id...))
 }
 
-func (p *port) dial(ctx context.Context, address string, protocol byte) (net.Conn, error) {
+func (p *port) dial(ctx context.Context, address string, hello []byte) (net.Conn, error) {
 	conn, err := p.network.Dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	conn.SetWriteDeadline(time.Now().Add(helloTimeout))
-	if _, err := conn.Write([]byte{protocol}); err != nil {
+	if _, err := conn.Write(hello); err != nil {
 		conn.Close()
 		return nil, err
 	}

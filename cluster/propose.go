@@ -236,6 +236,7 @@ func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) 
 		request.Reach = append(request.Reach, p.reach)
 	}
 	leader := c.leader.get()
+	request.To = leader.id
 	if len(own) == 0 {
 		return
 	} else if leader.id == "" || leader.id == c.index.id {

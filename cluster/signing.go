@@ -37,7 +37,7 @@ func (n *Node) Sign(payload []byte) (string, error) {
 
 // unfit says why this node must not serve requests: it is no member, or it was started
 // with another signing key or default registry than the cluster has, and then it
-// replicates and votes all the same. It is empty for a node that is fit.
+// replicates and votes all the same, or its restored cluster is not complete. It is empty for a node that is fit.
 func (n *Node) unfit() string {
 	if n.started() == nil {
 		if _, waiting := n.founding.state(); waiting != "" {
@@ -47,6 +47,9 @@ func (n *Node) unfit() string {
 	}
 	if n.removed.Load() {
 		return "this node was removed from the cluster; stop it, or add it again with an empty data directory"
+	}
+	if reason := n.founding.awaited(); reason != "" {
+		return reason
 	}
 	view := n.adapter.view()
 	if !view.Founded() {

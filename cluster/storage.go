@@ -119,6 +119,10 @@ type identity struct {
 	// Joined says that this node became a member after the founding.
 	Joined bool `json:"joined,omitempty"`
 
+	// Invited are the nodes that a restored cluster waits for. Only the node that it was
+	// restored on has any.
+	Invited []Peer `json:"invited,omitempty"`
+
 	// ClusterID is the cluster that the log belongs to, once that is known.
 	ClusterID string `json:"clusterId,omitempty"`
 }
