@@ -1,5 +1,7 @@
 package cluster
 
+import "github.com/tesd/tesd/fsm"
+
 // What tests reach of a node beyond its surface.
 
 // SetRPCsInFlight sets how many appends may be under way to one follower.
@@ -27,3 +29,6 @@ func (n *Node) Snapshot() error {
 	}
 	return c.raft.Snapshot().Error()
 }
+
+// SalvageFrom is Salvage of stores.
+func SalvageFrom(s *Storage) (fsm.View, error) { return salvage(s) }

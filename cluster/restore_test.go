@@ -220,3 +220,56 @@ func TestRestoreRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestSalvage reads the state off stores whose node does not run: with a snapshot and a log
+// after it, with a log alone, and with a log that has lost its beginning.
+func TestSalvage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clustertest.New(t, 3, seeded)
+		c.Ready()
+		for _, snapshot := range []bool{false, true} {
+			mustBump(t, c.Nodes[0], "global:main", "")
+			if snapshot {
+				for _, n := range c.Nodes {
+					if err := n.Current().Snapshot(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				mustBump(t, c.Nodes[0], "global:main", "")
+			}
+			want := c.Agree()
+			for _, n := range c.Nodes {
+				c.Crash(n)
+				storage := &cluster.Storage{Log: n.Log, Stable: n.Store, Snapshots: n.Snapshots}
+				got, err := cluster.SalvageFrom(storage)
+				if err != nil || got.StateHash() != want.StateHash() {
+					t.Errorf("%s: salvaged %x, %v; want %x", n.ID, got.StateHash(), err, want.StateHash())
+				}
+			}
+			for _, n := range c.Nodes {
+				c.Start(n)
+			}
+			c.Ready()
+		}
+
+		n := c.Nodes[0]
+		c.Crash(n)
+		storage := &cluster.Storage{Log: n.Log, Stable: n.Store, Snapshots: raft.NewInmemSnapshotStore()}
+		if err := n.Store.DeleteRange(1, 3); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := cluster.SalvageFrom(storage); err == nil || !strings.Contains(err.Error(), "the log begins at entry") {
+			t.Errorf("a log without its beginning: %v", err)
+		}
+	})
+}
+
+func TestSalvageOfNothing(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := cluster.Salvage(filepath.Join(dir, "none"), nil); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a directory that does not exist: %v", err)
+	}
+	if _, err := cluster.Salvage(dir, nil); err == nil || !strings.Contains(err.Error(), "holds no state") {
+		t.Errorf("an empty directory: %v", err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -34,6 +35,8 @@ type answer struct {
 	status      int    // 0 stands for 200
 	contentType string // "" stands for application/json
 	body        []byte
+
+	stream func(io.Writer) error // writes the body instead, if not nil
 }
 
 // serve answers one request.
@@ -97,11 +100,17 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) (status int) {
 			contentType = "application/json"
 		}
 		w.Header().Set("Content-Type", contentType)
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+		if a.stream == nil {
+			w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+		}
 	}
 	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
+	switch {
+	case r.Method == http.MethodHead:
+	case a.stream == nil:
 		w.Write(a.body) // if the caller is gone there is no one to tell
+	case a.stream(patient{w, http.NewResponseController(w)}) != nil:
+		panic(http.ErrAbortHandler) // so that nobody takes what was written for the whole
 	}
 	return status
 }

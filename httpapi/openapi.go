@@ -123,7 +123,7 @@ func (o *operation) responses(s schemas) map[int]object {
 		content = jsonContent(s.of(o.answer))
 	}
 	if o.text != "" {
-		content["text/plain"] = object{"schema": object{"type": "string", "description": o.text}}
+		content[cmp.Or(o.media, "text/plain")] = object{"schema": object{"type": "string", "description": o.text}}
 	}
 	success["content"] = content
 	all := map[int]object{http.StatusOK: success}

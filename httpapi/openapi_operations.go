@@ -15,7 +15,8 @@ type operation struct {
 	body         any         // a value of the type of the request's body; nil for none
 	bodyOptional bool        // the request may have none
 	answer       any         // a value of the type of the answer's body; nil for none
-	text         string      // what the answer is as plain text; "" if it cannot be
+	text         string      // what the answer is if it is not JSON; "" if it always is
+	media        string      // the media type of text; "" for text/plain
 	headers      object      // of a success, besides those of every answer
 	errorHeaders object      // of an error, besides those of every answer
 	notModified  bool        // 304 is an answer
@@ -94,6 +95,12 @@ func clusterOperations() map[string]operation {
 			parameters: freshness(), codes: readCodes(),
 		},
 		"cluster": ofNode(operation{summary: "The cluster as a node sees it", answer: client.ClusterStatus{}}),
+		"backup": {
+			tag: "cluster", summary: "The whole state of the cluster, to restore from", media: backupType,
+			text:       "What tesd restore takes: every registry with its history, all idempotency keys, and the signing key if the cluster made it.",
+			headers:    headerRefs("Tes-Applied-Index", "Tes-State-Hash"),
+			parameters: freshness(), codes: readCodes(),
+		},
 		"addNode": changing(operation{
 			summary: "Make a node a member, or tell that it has moved",
 			description: "The node must run and wait to be added. It votes once it and every voter have caught up. With replace " +

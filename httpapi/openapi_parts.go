@@ -93,6 +93,8 @@ func headers() object {
 	return object{
 		"ETag":                 always("The revision of the registry, in quotes.", `^"[0-9]+"$`),
 		"Tes-Revision":         always("The revision of the registry.", "^[0-9]+$"),
+		"Tes-Applied-Index":    always("The index of the last log entry in the state.", "^[0-9]+$"),
+		"Tes-State-Hash":       always("The hash of the state's content.", "^[0-9a-f]{64}$"),
 		"Tes-Request-Id":       always("The name of the request in the log: the caller's X-Request-Id, or one that was made.", "^.+$"),
 		"Tes-Node":             always("The id of the node that answered.", "^.+$"),
 		"Tes-Cluster":          maybe("The id of the cluster, once it is founded and the node has heard of it.", "^[0-9a-f]{32}$"),

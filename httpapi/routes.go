@@ -38,6 +38,7 @@ func routes() []route {
 		{"POST", "/cluster/nodes", "addNode", false, (*Server).addNode},
 		{"DELETE", "/cluster/nodes/{id}", "removeNode", false, (*Server).removeNode},
 		{"POST", "/cluster/transfer", "transfer", false, (*Server).transferLeadership},
+		{"GET", "/cluster/backup", "backup", false, (*Server).backup},
 		{"GET", "/livez", "livez", true, (*Server).livez},
 		{"GET", "/readyz", "readyz", true, (*Server).readyz},
 		{"GET", "/metrics", "metrics", true, (*Server).metricsText},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/fsm"
 )
 
 // The exit codes.
@@ -41,7 +42,7 @@ func exitCode(err error) int {
 		return exitDone
 	case usage:
 		return exitUsage
-	case errors.Is(err, client.ErrVerification):
+	case errors.Is(err, client.ErrVerification), errors.Is(err, fsm.ErrBadSnapshot):
 		return exitVerification
 	case errors.Is(err, client.ErrUnknownOutcome):
 		return exitUnknown

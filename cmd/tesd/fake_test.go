@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/fsm"
 )
 
 // fakeKey is the signing key of the fake cluster.
@@ -88,11 +89,28 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, client.EntityResponse{Entity: fleet()[0], Revision: 7})
 	case path == "/version/history":
 		answer(w, paged(registry, q.Get("after"), q.Get("limit"), q.Get("last"), q.Get("receipts") == "true"))
+	case path == "/cluster/backup":
+		w.Header().Set("Tes-Applied-Index", "2")
+		w.Header().Set("Tes-State-Hash", "what it is")
+		if _, err := backedUp().WriteTo(w); err != nil {
+			panic(err)
+		}
 	case path == "/cluster", strings.HasPrefix(path, "/cluster/"):
 		answer(w, threeNodes())
 	default:
 		refuse(w, client.CodeNotFound)
 	}
+}
+
+// backedUp is the state that the fake gives as a backup.
+func backedUp() fsm.View {
+	m := fsm.New()
+	m.Apply(1, fsm.Entry{Stamp: 1_700_000_000_000, Commands: []fsm.Command{
+		{Op: fsm.Genesis{ClusterID: "c1", RegistryID: client.DefaultRegistry, KeyID: client.KeyID([]byte(fakeKey))}},
+		{Registry: client.DefaultRegistry, Op: fsm.Migrate{Source: "test", Entities: []fsm.Entity{{
+			ID: "global:main", Type: fsm.TypeGlobal, CurrentVersion: "1.0.0", UpdateStrategy: fsm.Independent, DisplayName: "Main"}}}},
+	}})
+	return m.View()
 }
 
 func decoded[T any](body []byte) T {

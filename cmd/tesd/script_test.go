@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -75,7 +77,7 @@ func runScript(ts *testscript.TestScript, want int, args []string) {
 		stdin = ts.ReadFile(file)
 	}
 	for i, arg := range args { // the process stays where it is, so a script's files need their whole path
-		if strings.HasSuffix(arg, ".json") || strings.HasSuffix(arg, ".key") {
+		if slices.Contains([]string{".json", ".key", ".backup", ".dir"}, filepath.Ext(arg)) {
 			args[i] = ts.MkAbs(arg)
 		}
 	}
