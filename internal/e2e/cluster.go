@@ -106,6 +106,9 @@ func (c *Cluster) describe() {
 // HTTP returns a client for requests that the Go client does not send.
 func (c *Cluster) HTTP() *http.Client { return c.http }
 
+// Peers returns the founding nodes as --peers takes them.
+func (c *Cluster) Peers() string { return strings.Join(c.founders, ",") }
+
 // Add makes a node that can be started, and is no founder. It is no member until it is
 // made one.
 func (c *Cluster) Add(id string) *Node {
@@ -139,7 +142,7 @@ func freePorts(t *testing.T, n int) []string {
 func (c *Cluster) Start(n *Node) {
 	c.t.Helper()
 	args := append([]string{"serve", "--node-id", n.ID, "--data-dir", n.DataDir, "--http", n.HTTP, "--raft", n.Raft,
-		"--peers", strings.Join(c.founders, ",")}, c.args...)
+		"--peers", c.Peers()}, c.args...)
 	n.process = exec.Command(c.binary, args...)
 	n.process.Stdout, n.process.Stderr = n.log, n.log
 	if err := n.process.Start(); err != nil {
