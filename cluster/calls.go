@@ -24,8 +24,10 @@ type (
 	// may be the leader of another cluster by now.
 	proposeCall = struct {
 		To       raft.ServerID
+		From     string // node id
 		Commands [][]byte
 		Reach    []int
+		Requests []string // the ids of the requests that they came with, for the log
 	}
 	proposeReply = struct{ Outcomes []forwarded }
 
@@ -89,6 +91,7 @@ const (
 	faultNotLeader
 	faultNotReady
 	faultBusy
+	faultFull
 	faultUnknown
 	faultConflict
 	faultNoNode
@@ -102,6 +105,8 @@ func faultOf(err error) fault {
 		return faultUnknown
 	case errors.Is(err, ErrBusy):
 		return faultBusy
+	case errors.Is(err, ErrStorageFull):
+		return faultFull
 	case errors.Is(err, errNotLeader), errors.Is(err, ErrShuttingDown):
 		return faultNotLeader
 	case errors.Is(err, ErrMembership):
@@ -122,6 +127,8 @@ func (f fault) err(detail string) error {
 		return errNotLeader
 	case faultBusy:
 		return ErrBusy
+	case faultFull:
+		return ErrStorageFull
 	case faultNotReady:
 		sentinel = ErrNotReady
 	case faultConflict:

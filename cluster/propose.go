@@ -47,6 +47,7 @@ type proposer struct {
 type pending struct {
 	command []byte
 	reach   int          // how many entities it may move
+	request string       // the id of the request that it came with, for the log
 	foreign bool         // another node forwarded it: it is not forwarded again
 	taken   atomic.Int32 // one of the below
 	decided chan struct{}
@@ -72,18 +73,20 @@ func (p *pending) decide(result fsm.Result, err error) {
 }
 
 // add queues a command.
-func (q *proposer) add(command []byte, reach int, foreign bool) (*pending, error) {
-	p := &pending{command: command, reach: reach, foreign: foreign, decided: make(chan struct{})}
+func (q *proposer) add(p *pending) (*pending, error) {
+	p.decided = make(chan struct{})
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.done:
 		return nil, ErrShuttingDown
-	case len(q.queue) >= queueCommands || len(q.queue) > 0 && q.bytes+len(command) > queueBytes:
+	case q.node.full.Load():
+		return nil, ErrStorageFull
+	case len(q.queue) >= queueCommands || len(q.queue) > 0 && q.bytes+len(p.command) > queueBytes:
 		return nil, ErrBusy
 	}
 	q.queue = append(q.queue, p)
-	q.bytes += len(command)
+	q.bytes += len(p.command)
 	q.nudge()
 	return p, nil
 }
@@ -225,7 +228,7 @@ func (n *Node) await(ctx context.Context, begin func() raft.Future) error {
 // up as unknown when the leader changes while it is under way.
 func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) {
 	var own []*pending
-	var request proposeCall
+	request := proposeCall{From: q.node.cfg.NodeID}
 	for _, p := range batch {
 		if p.foreign {
 			p.decide(fsm.Result{}, errNotLeader)
@@ -234,6 +237,7 @@ func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) 
 		own = append(own, p)
 		request.Commands = append(request.Commands, p.command)
 		request.Reach = append(request.Reach, p.reach)
+		request.Requests = append(request.Requests, p.request)
 	}
 	leader := c.leader.get()
 	request.To = leader.id
@@ -267,13 +271,13 @@ func (q *proposer) serve(call proposeCall, reply *proposeReply) {
 	reply.Outcomes = make([]forwarded, len(call.Commands))
 	queued := make([]*pending, len(call.Commands))
 	for i, command := range call.Commands {
-		reach := 1
-		if i < len(call.Reach) {
-			reach = call.Reach[i]
+		own := &pending{command: command, reach: 1, foreign: true}
+		if i < len(call.Reach) && i < len(call.Requests) {
+			own.reach, own.request = call.Reach[i], call.Requests[i]
 		}
-		p, err := q.add(command, reach, true)
+		p, err := q.add(own)
 		if err != nil {
-			p = &pending{decided: make(chan struct{})}
+			p = own
 			p.decide(fsm.Result{}, err)
 		}
 		queued[i] = p
@@ -283,7 +287,11 @@ func (q *proposer) serve(call proposeCall, reply *proposeReply) {
 		reply.Outcomes[i] = forwarded{Result: p.result, Fault: faultOf(p.err)}
 		if p.err != nil {
 			reply.Outcomes[i].Detail = p.err.Error()
+			q.node.log.Warn("a forwarded command failed", "from", call.From, "requestId", p.request, "error", p.err)
 		}
+	}
+	if q.node.log.IsDebug() {
+		q.node.log.Debug("forwarded commands are carried out", "from", call.From, "requestIds", call.Requests)
 	}
 }
 
@@ -299,11 +307,11 @@ func (n *Node) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 		if reason := n.unfit(); reason != "" {
 			return fsm.Result{}, notReady("%s", reason)
 		}
-		result, err := n.attempt(ctx, command, reach)
+		result, err := n.attempt(ctx, &pending{command: command, reach: reach, request: requestID(ctx)})
 		if err == nil && result.Refusal != nil && result.Refusal.Code == fsm.CodeNotReady {
 			err = notReady("%v", result.Refusal)
 		}
-		if err == nil || !errors.Is(err, errNotLeader) && !errors.Is(err, ErrNotReady) {
+		if err == nil || !n.elsewhere(err) {
 			return result, err
 		}
 		if err := patience.wait(ctx, err); err != nil {
@@ -312,9 +320,15 @@ func (n *Node) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 	}
 }
 
+// elsewhere reports whether a command that failed may succeed in a moment, at another
+// leader or at this one.
+func (n *Node) elsewhere(err error) bool {
+	return errors.Is(err, errNotLeader) || errors.Is(err, ErrNotReady) || errors.Is(err, ErrStorageFull) && !n.full.Load()
+}
+
 // attempt proposes a command once.
-func (n *Node) attempt(ctx context.Context, command []byte, reach int) (fsm.Result, error) {
-	p, err := n.proposer.add(command, reach, false)
+func (n *Node) attempt(ctx context.Context, p *pending) (fsm.Result, error) {
+	p, err := n.proposer.add(p)
 	if err != nil {
 		return fsm.Result{}, err
 	}
@@ -338,7 +352,7 @@ func (n *Node) patience() patience { return patience{time.Now().Add(n.cfg.Timing
 func (p patience) wait(ctx context.Context, cause error) error {
 	left := time.Until(p.end)
 	if left <= 0 {
-		if errors.Is(cause, ErrNotReady) {
+		if errors.Is(cause, ErrNotReady) || errors.Is(cause, ErrStorageFull) {
 			return cause
 		}
 		return ErrNoLeader

@@ -155,7 +155,7 @@ func (c *call) propose(cmd fsm.Command) (fsm.Result, error) {
 	ctx, cancel := c.deadline()
 	defer cancel()
 	c.proposed = true
-	result, err := c.s.node.Propose(ctx, cmd)
+	result, err := c.s.node.Propose(cluster.WithRequestID(ctx, c.id), cmd)
 	if err != nil {
 		return fsm.Result{}, err
 	}
