@@ -18,6 +18,9 @@ var (
 	// ErrBusy says that too many commands are waiting already.
 	ErrBusy = errors.New("too many commands are waiting")
 
+	// ErrStorageFull says that the disk is nearly full, and the node takes no writes.
+	ErrStorageFull = errors.New("the disk of the node is nearly full")
+
 	// ErrShuttingDown says that the node is stopping and takes no more requests.
 	ErrShuttingDown = errors.New("the node is shutting down")
 

@@ -41,9 +41,8 @@ func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 			n.fail(err)
 			return
 		}
-		if n.unfit() != "" && n.founding.awaited() == "" && c.raft.State() == raft.Leader {
-			c.raft.LeadershipTransfer() // someone who can serve should lead
-		}
+		n.checkSpace()
+		n.abdicate(ctx, c)
 		if n.adapter.logged.Load() > max(snapshotBytes, n.adapter.snapshotSize.Load()) {
 			lastSnapshot = n.takeSnapshot(c, lastSnapshot)
 		}

@@ -17,7 +17,7 @@ func (n *Node) Status() Status {
 	hash := view.StateHash()
 	s := Status{
 		NodeID: n.cfg.NodeID, HTTPAddress: n.cfg.HTTPAddress, ClusterID: view.Cluster().ClusterID, Role: Nonvoter,
-		AppliedIndex: view.Index(), StateHash: hex.EncodeToString(hash[:]),
+		AppliedIndex: view.Index(), StateHash: hex.EncodeToString(hash[:]), StorageFull: n.full.Load(), Fault: n.fault(),
 	}
 	c := n.started()
 	if c == nil {
@@ -117,14 +117,15 @@ func (n *Node) Ready() []Check {
 		{"founded", view.Founded(), "the cluster has not been founded yet"},
 		{"reads", n.heard.Load(), "no read index round has been completed since the start"},
 		n.caughtUp(c, view),
+		{"storage", !n.full.Load(), ErrStorageFull.Error()},
 		{"settings", true, ""},
 		{"registry-file", true, ""},
 	}
 	if reason := n.unfit(); reason != "" {
-		checks[6] = Check{"settings", false, reason}
+		checks[7] = Check{"settings", false, reason}
 	}
 	if err := n.seedFault.Load(); err != nil {
-		checks[7] = Check{"registry-file", false, (*err).Error()}
+		checks[8] = Check{"registry-file", false, (*err).Error()}
 	}
 	for i := range checks {
 		if checks[i].OK {

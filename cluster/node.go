@@ -34,6 +34,7 @@ type Node struct {
 	failure  chan error // holds the reason for which the node must stop
 	draining atomic.Bool
 	heard    atomic.Bool // a read index round has been completed since the start
+	full     atomic.Bool // the disk nearly is
 	removed  atomic.Bool // as far as this node knows, it is no member any more
 
 	changing sync.Mutex // held while the membership changes at this node, as leader

@@ -22,6 +22,8 @@ type Status struct {
 	CommitIndex  uint64
 	AppliedIndex uint64 // of the last entry in the state that this node serves
 	StateHash    string // hex, at AppliedIndex
+	StorageFull  bool   // the disk nearly is: the node takes no writes
+	Fault        string // why the node cannot serve as it should; empty if it can
 }
 
 // Member is one node of the cluster's configuration.

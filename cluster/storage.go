@@ -24,6 +24,9 @@ type Storage struct {
 	Stable    raft.StableStore
 	Snapshots raft.SnapshotStore
 	Close     func() error // may be nil
+
+	// Free returns how many bytes may still be written. May be nil, for room without end.
+	Free func() (uint64, error)
 }
 
 // OpenDir opens a data directory, making it if needed. The log is locked: a second
@@ -58,7 +61,10 @@ func OpenDir(dir string, logger hclog.Logger) (*Storage, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the snapshots in %s: %w", dir, err), log.Close())
 	}
-	return &Storage{Log: log, Stable: log, Snapshots: privateSnapshots{snapshots, dir}, Close: log.Close}, nil
+	return &Storage{
+		Log: log, Stable: log, Snapshots: privateSnapshots{snapshots, dir}, Close: log.Close,
+		Free: func() (uint64, error) { return freeSpace(dir) },
+	}, nil
 }
 
 // privateSnapshots is a store of snapshot files that only their owner can read: the

@@ -76,6 +76,7 @@ var sentinels = []sentinel{
 	{cluster.ErrUnknownOutcome, client.CodeOutcomeUnknown},
 	{cluster.ErrShuttingDown, client.CodeShuttingDown},
 	{cluster.ErrNoLeader, client.CodeNoLeader},
+	{cluster.ErrStorageFull, client.CodeStorageFull},
 	{cluster.ErrBusy, client.CodeTooManyRequests},
 	{cluster.ErrNotReady, client.CodeNotReady},
 	{cluster.ErrMembership, client.CodeMembership},

@@ -31,6 +31,7 @@ func TestClusterErrors(t *testing.T) {
 		scope   string
 	}{
 		{cluster.ErrNoLeader, 503, client.CodeNoLeader, client.OutcomeNotApplied, "CLUSTER"},
+		{cluster.ErrStorageFull, 503, client.CodeStorageFull, client.OutcomeNotApplied, "CLUSTER"},
 		{fmt.Errorf("%w: it lags", cluster.ErrNotReady), 503, client.CodeNotReady, client.OutcomeNotApplied, "CLUSTER"},
 		{cluster.ErrBusy, 429, client.CodeTooManyRequests, client.OutcomeNotApplied, "CLUSTER"},
 		{cluster.ErrShuttingDown, 503, client.CodeShuttingDown, client.OutcomeNotApplied, "CLUSTER"},
@@ -51,7 +52,7 @@ func TestClusterErrors(t *testing.T) {
 		check("batch", h.post("/version/batch", `{"requests":[`+bumpMain+`]}`), c.outcome)
 		check("migrate", h.post("/registries/x/version/migrate", migrating(entityJSON())), c.outcome)
 		check("dry run", h.post("/version/bump", `{"dryRun":true,`+bumpMain[1:]), client.OutcomeNotApplied)
-		if c.code == client.CodeOutcomeUnknown {
+		if c.code == client.CodeOutcomeUnknown || c.code == client.CodeStorageFull {
 			continue // no read fails like that
 		}
 		for _, path := range []string{"/version/registry", "/version/entities/a", "/version/history", "/version/receipts/1"} {

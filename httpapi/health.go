@@ -16,6 +16,7 @@ const threadID = "0x6001"
 
 // The lifecycles of a registry, as this node sees it.
 const (
+	lifecycleError      = "ERROR"      // this node takes no writes
 	lifecycleBlocked    = "BLOCKED"    // there is no quorum
 	lifecycleCreated    = "CREATED"    // it has no entities
 	lifecycleTerminated = "TERMINATED" // it has been without transactions for long
@@ -23,9 +24,11 @@ const (
 )
 
 // lifecycle returns the first lifecycle that holds.
-func (s *Server) lifecycle(r fsm.Registry) string {
+func (s *Server) lifecycle(status cluster.Status, r fsm.Registry) string {
 	switch {
-	case s.node.Status().Leader == "":
+	case status.StorageFull:
+		return lifecycleError
+	case status.Leader == "":
 		return lifecycleBlocked
 	case r.Len() == 0:
 		return lifecycleCreated
@@ -49,9 +52,11 @@ func (s *Server) health(c *call) (*answer, error) {
 	r, ok := view.Registry(c.registry)
 	switch {
 	case ok:
-		resp.Revision, resp.Lifecycle = r.Revision(), s.lifecycle(r)
+		resp.Revision, resp.Lifecycle = r.Revision(), s.lifecycle(status, r)
 	case view.Founded() && c.registry != s.defaultRegistry:
 		return nil, unknownRegistry(c.registry)
+	case status.StorageFull:
+		resp.Lifecycle = lifecycleError
 	case status.Leader == "":
 		resp.Lifecycle = lifecycleBlocked
 	default:

@@ -103,7 +103,7 @@ func nodeNotes() map[string]object {
 		"commitIndex":     say("The index up to which the node knows the log to be committed."),
 		"httpAddress":     say("host:port of the node's API; null if it did not say."),
 		"leader":          say("The id of the node that leads; empty if this one knows of none."),
-		"lifecycle":       among("The state of the registry as the node sees it.", lifecycleBlocked, lifecycleCreated, lifecycleTerminated, lifecycleRunning),
+		"lifecycle":       among("The state of the registry as the node sees it.", lifecycleError, lifecycleBlocked, lifecycleCreated, lifecycleTerminated, lifecycleRunning),
 		"node":            say("The id of the node that answers."),
 		"nodes":           say("The nodes, by id."),
 		"reachable":       say("Whether the node answered."),

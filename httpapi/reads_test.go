@@ -191,6 +191,10 @@ func TestLifecycle(t *testing.T) {
 	check("RUNNING")
 	h.node.status.Leader = ""
 	check("BLOCKED")
+	h.node.status.StorageFull = true
+	check("ERROR")
+	h.node.status.StorageFull, h.node.status.Leader = false, "n1"
+	check("RUNNING")
 }
 
 // startWithHistory makes n bumps after the migrate, of the shop each third time.

@@ -99,7 +99,7 @@ func (s *Server) registry(c *call) (*answer, error) {
 		b := make([]byte, 0, 256+320*r.Len())
 		b = append(b, `{"registryId":"`+r.ID()+`","revision":`...)
 		b = strconv.AppendUint(b, r.Revision(), 10)
-		b = append(b, `,"lifecycle":"`+s.lifecycle(r)+`","entities":[`...)
+		b = append(b, `,"lifecycle":"`+s.lifecycle(s.node.Status(), r)+`","entities":[`...)
 		n, last, next := 0, "", ""
 		for e := range r.Entities(p.after) {
 			if !p.admits(&e) {
