@@ -16,6 +16,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// notice is how long a node that stops still takes connections, and answers that it is not
+// ready: whoever balances load or retries learns it from an answer, not from a silence.
+const notice = 300 * time.Millisecond
+
 // httpGrace is how long requests that are under way may take to end when a node stops.
 const httpGrace = 5 * time.Second
 
@@ -99,6 +103,7 @@ func (m *member) run(ctx context.Context) error {
 	group.Go(func() error {
 		<-ctx.Done()
 		m.api.Drain()
+		time.Sleep(notice)
 		grace, cancel := context.WithTimeout(life, httpGrace)
 		defer cancel()
 		if err := server.Shutdown(grace); err != nil {

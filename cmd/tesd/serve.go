@@ -32,6 +32,8 @@ The signing key is the value of the environment variable that --signing-key-env 
 same on every node. Without one the first leader makes one, which then lies in the data of
 every node.
 
+SIGUSR1 makes the log tell everything down to debug; SIGUSR2 takes it back to --log-level.
+
 On loopback there is no access control: whoever can run a program on the machine can change
 the registry. Other addresses are refused unless --insecure is given.`,
 		Example: `  tesd serve --node-id n1 --data-dir /var/lib/tesd --http 127.0.0.1:8001 --raft 127.0.0.1:9001 \
@@ -76,6 +78,7 @@ func faultText(errs ...error) string {
 // serve runs a node until ctx ends.
 func (a *app) serve(ctx context.Context, o options) error {
 	return a.logged(o.logJSON, o.logLevel, func(log hclog.Logger) error {
+		defer watchLogLevel(log, o.logLevel)()
 		warnings(log, o)
 		m, err := openMember(o, fileSeed(o.registryFile), log)
 		if err != nil {

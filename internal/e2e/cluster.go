@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -164,9 +165,32 @@ func (c *Cluster) Kill(nodes ...*Node) {
 	}
 }
 
+// Signal sends a running process a signal.
+func (c *Cluster) Signal(n *Node, s os.Signal) {
+	c.t.Helper()
+	if err := n.process.Process.Signal(s); err != nil {
+		c.t.Fatalf("sending %v to %s: %v", s, n.ID, err)
+	}
+}
+
+// Log returns what a node has logged so far.
+func (c *Cluster) Log(n *Node) string {
+	c.t.Helper()
+	log, err := os.ReadFile(n.log.Name())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(log)
+}
+
 // Stop ends a process with SIGTERM and returns how it exited.
 func (c *Cluster) Stop(n *Node) error {
-	n.process.Process.Signal(os.Interrupt)
+	c.Signal(n, syscall.SIGTERM)
+	return c.Exited(n)
+}
+
+// Exited waits for a process that was told to end, and returns how it did.
+func (c *Cluster) Exited(n *Node) error {
 	n.process = nil
 	select {
 	case err := <-n.exited:
