@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -154,9 +155,27 @@ func readConfigFile(path string) (map[string]string, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		faults = append(faults, fmt.Errorf("%s: %q is not the name of a setting", path, name))
+		faults = append(faults, fmt.Errorf("%s: %q is not the name of a setting%s", path, name, meant(name)))
 	}
 	return texts, errors.Join(faults...)
+}
+
+// meant suggests the setting that a name is of in another spelling, such as registryId.
+func meant(name string) string {
+	letters := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if r = unicode.ToLower(r); unicode.IsLetter(r) {
+				return r
+			}
+			return -1
+		}, s)
+	}
+	for _, s := range settings() {
+		if own, given := letters(s.name), letters(name); own == given || len(given) > 3 && (strings.HasPrefix(given, own) || strings.HasPrefix(own, given)) {
+			return fmt.Sprintf("; did you mean %q?", s.name)
+		}
+	}
+	return ""
 }
 
 // printConfig writes each setting, its value and where that came from.
