@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-
-	"github.com/tesd/tesd/internal/intake"
 )
 
 // backupType is the media type of a backup.
@@ -19,14 +17,7 @@ const stall = 30 * time.Second
 // backup answers the whole state, every registry with its history and all idempotency keys,
 // as of one moment. Writes go on meanwhile.
 func (s *Server) backup(c *call) (*answer, error) {
-	var f intake.Faults
-	q := newQuery(c.r.URL.RawQuery, &f)
-	options := q.freshness()
-	q.finish()
-	if err := faulty(&f); err != nil {
-		return nil, err
-	}
-	view, err := c.read(options)
+	view, err := c.readAll()
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/intake"
 )
 
 // call is one request on its way through the server.
@@ -147,6 +148,18 @@ func (c *call) read(o cluster.ReadOptions) (fsm.View, error) {
 		err = fmt.Errorf("%w: the cluster has not been founded yet", cluster.ErrNotReady)
 	}
 	return view, err
+}
+
+// readAll returns the state of all registries, as fresh as the query asks for.
+func (c *call) readAll() (fsm.View, error) {
+	var f intake.Faults
+	q := newQuery(c.r.URL.RawQuery, &f)
+	options := q.freshness()
+	q.finish()
+	if err := faulty(&f); err != nil {
+		return fsm.View{}, err
+	}
+	return c.read(options)
 }
 
 // propose carries out a command. What the state machine refuses comes back as the

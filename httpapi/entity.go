@@ -103,14 +103,7 @@ func (c *call) createOnly(f *intake.Faults) bool {
 
 // registries answers all registries of the cluster.
 func (s *Server) registries(c *call) (*answer, error) {
-	var f intake.Faults
-	q := newQuery(c.r.URL.RawQuery, &f)
-	options := q.freshness()
-	q.finish()
-	if err := faulty(&f); err != nil {
-		return nil, err
-	}
-	view, err := c.read(options)
+	view, err := c.readAll()
 	if err != nil {
 		return nil, err
 	}
