@@ -34,6 +34,7 @@ var table = map[string]row{
 	"internal/wire":        {ours: []string{"fsm", "client"}},
 	"internal/intake":      {ours: []string{"fsm"}},
 	"internal/memnet":      {},
+	"internal/solo":        {ours: []string{"fsm", "cluster", "client"}},
 	"internal/clustertest": {ours: []string{"fsm", "cluster", "internal/feed", "internal/memnet"}},
 	"internal/apicheck":    {},
 	"internal/e2e":         {ours: []string{"client", "internal/apicheck"}},
