@@ -106,9 +106,7 @@ func (call *call) outcome(o Outcome) Outcome {
 
 // attempt sends a call to one endpoint, once.
 func (c *Client) attempt(ctx context.Context, endpoint string, call *call) (*answer, *Error) {
-	if err := ctx.Err(); err != nil {
-		return nil, &Error{Message: err.Error(), Outcome: OutcomeNotApplied, IdempotencyKey: call.key, err: err}
-	}
+	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout(ctx))
 	defer cancel()
 	var wire wire
@@ -120,6 +118,9 @@ func (c *Client) attempt(ctx context.Context, endpoint string, call *call) (*ans
 		message := err.Error()
 		if inner, ok := errors.AsType[*url.Error](err); ok {
 			message = inner.Err.Error() // without the URL, which the error names itself
+		}
+		if ended := ctx.Err(); ended != nil && errors.Is(err, ended) { // which may be the attempt's end, or the call's
+			message = fmt.Sprintf("no answer after %v", time.Since(start).Round(time.Millisecond))
 		}
 		return &Error{
 			Message: message, Outcome: call.outcome(outcome), Endpoint: endpoint, IdempotencyKey: call.key,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -48,11 +49,13 @@ type Error struct {
 	IdempotencyKey string        // of a write: the one that all its attempts had
 	RetryAfter     time.Duration // the wait that the server asks for
 
-	err   error // the failure beneath, if it was not an answer, and what ended the attempts
+	err   error // the failure beneath, if it was not an answer
+	ended error // what ended the call while another attempt might have fared better
 	again bool  // another attempt may fare better
 }
 
-// Error says what failed and, of a write that may have been applied, how to learn whether it was.
+// Error says how the last attempt failed, what kept the call from another one and, of a write that may
+// have been applied, how to learn whether it was.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("tesd")
@@ -67,6 +70,9 @@ func (e *Error) Error() string {
 	}
 	if e.Message != "" {
 		b.WriteString(": " + e.Message)
+	}
+	if e.ended != nil {
+		b.WriteString("; gave up: " + e.ended.Error())
 	}
 	switch {
 	case e.Outcome != OutcomeUnknown:
@@ -84,8 +90,11 @@ func (e *Error) Is(target error) bool {
 	return class != nil && class == target
 }
 
-// Unwrap gives what the error comes from: context.Canceled and context.DeadlineExceeded can be found.
-func (e *Error) Unwrap() error { return e.err }
+// Unwrap gives what the error comes from: the failure of the last attempt's connection, if it had no
+// answer, and context.Canceled or context.DeadlineExceeded, if that ended the call.
+func (e *Error) Unwrap() []error {
+	return slices.DeleteFunc([]error{e.err, e.ended}, func(err error) bool { return err == nil })
+}
 
 // class is the sentinel the error stands for, nil for none.
 func (e *Error) class() error {

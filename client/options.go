@@ -65,7 +65,7 @@ func MaxStale(d time.Duration) ReadOption {
 	}
 }
 
-// MinRevision waits until the node has this revision of the registry.
+// MinRevision waits until the node has this revision of the registry, and reads the node's own state then.
 func MinRevision(revision uint64) ReadOption {
 	return func(q url.Values) { q.Set("min_revision", strconv.FormatUint(revision, 10)) }
 }

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
 	"net/http"
@@ -37,12 +36,17 @@ func (c *Client) send(ctx context.Context, call call) (*answer, error) {
 	var (
 		first   = int(c.good.Load())
 		unknown = false            // an attempt may have been applied, and none since has settled it
+		wait    = time.Duration(0) // before the next attempt
 		hold    = time.Duration(0) // the longest wait that a server asked for in this round
+		failed  *Error             // the last attempt
 	)
 	for n := 1; ; n++ {
+		if err := pause(ctx, wait); err != nil {
+			return nil, call.gaveUp(failed, err)
+		}
 		at := (first + n - 1) % len(c.endpoints)
-		ans, failed := c.attempt(ctx, c.endpoints[at], &call)
-		if failed == nil {
+		var ans *answer
+		if ans, failed = c.attempt(ctx, c.endpoints[at], &call); failed == nil {
 			c.good.Store(int64(at))
 			return ans, nil
 		}
@@ -61,16 +65,21 @@ func (c *Client) send(ctx context.Context, call call) (*answer, error) {
 		if call.once && n == len(c.endpoints) {
 			return nil, failed
 		}
-		wait := time.Duration(0)
-		hold = max(hold, failed.RetryAfter)
+		wait, hold = 0, max(hold, failed.RetryAfter)
 		if n%len(c.endpoints) == 0 || failed.Status == http.StatusTooManyRequests {
 			wait, hold = max(backoff(n/len(c.endpoints)), hold), 0
 		}
-		if err := pause(ctx, wait); err != nil {
-			failed.err = errors.Join(failed.err, err)
-			return nil, failed
-		}
 	}
+}
+
+// gaveUp is the error of a call that ended before it was settled: why, and how its last attempt failed,
+// if it came to one.
+func (call *call) gaveUp(failed *Error, why error) *Error {
+	if failed == nil {
+		return &Error{Message: why.Error(), Outcome: OutcomeNotApplied, IdempotencyKey: call.key, err: why}
+	}
+	failed.ended = why
+	return failed
 }
 
 // settles tells whether an answer to a key also tells what became of the attempts that had the key
@@ -106,6 +115,9 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
 		return context.DeadlineExceeded
+	}
+	if d == 0 {
+		return nil
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -8,11 +8,13 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/tesd/tesd/client"
 )
@@ -140,8 +142,7 @@ func TestErrorTellsAll(t *testing.T) {
 		Context: client.ErrorContext{RequestID: "r1"}, Details: []client.Detail{{Path: "p", Message: "m"}},
 		Endpoint: "http://n1", RequestID: "r1", IdempotencyKey: "mine",
 	}
-	ignore := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".err" || p.Last().String() == ".again" }, cmp.Ignore())
-	if diff := cmp.Diff(want, got, ignore); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(client.Error{})); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
 	if got, want := err.Error(), "tesd at http://n1: VERSION_CONFLICT: why"; got != want {
@@ -151,6 +152,82 @@ func TestErrorTellsAll(t *testing.T) {
 	_, err = c.Bump(t.Context(), client.BumpRequest{Scope: client.Patch}, client.IdempotencyKey("mine"))
 	if got, want := err.Error(), `tesd at http://n1: status 500: oops (outcome unknown; idempotency key "mine")`; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestErrorOfAnEndedCall holds what a call that ran out of time, or was cancelled, tells of its end and
+// of its last attempt.
+func TestErrorOfAnEndedCall(t *testing.T) {
+	patient := answer(503, `{"error":{"code":"NO_LEADER","message":"none","outcome":"not_applied"}}`, "Retry-After: 3")
+	tests := []struct {
+		name     string
+		nodes    []node
+		timeout  time.Duration
+		after    time.Duration // when the caller cancels, 0 for never
+		want     string
+		ended    error
+		beneath  error // of the last attempt, nil for an answer
+		attempts int
+	}{
+		{
+			"too little time for the wait", []node{patient}, 2 * time.Second, 0,
+			"tesd at http://n2: NO_LEADER: none; gave up: context deadline exceeded", context.DeadlineExceeded, nil, 2,
+		},
+		{
+			"cancelled in the wait", []node{answer(429, "slow", "Retry-After: 3")}, 4 * time.Second, time.Second,
+			"tesd at http://n1: status 429: slow; gave up: context canceled", context.Canceled, nil, 1,
+		},
+		{
+			"cancelled in the wait after no connection", []node{patient, dead}, 4 * time.Second, time.Second,
+			"tesd at http://n2: dial tcp: connection refused; gave up: context canceled", context.Canceled, syscall.ECONNREFUSED, 2,
+		},
+		{
+			"of a write that may have been applied", []node{outOfTime, throttled, throttled}, 4 * time.Second, 0,
+			`tesd at http://n1: TOO_MANY_REQUESTS; gave up: context deadline exceeded (outcome unknown; idempotency key "k")`,
+			context.DeadlineExceeded, nil, 3,
+		},
+		{
+			"cancelled in an attempt", []node{dead, hang}, 4 * time.Second, time.Second,
+			`tesd at http://n2: no answer after 1s; gave up: context canceled (outcome unknown; idempotency key "k")`,
+			context.Canceled, context.Canceled, 2,
+		},
+		{
+			"the time is up in an attempt", []node{dead, hang}, 800 * time.Millisecond, 0,
+			`tesd at http://n2: no answer after 800ms; gave up: context deadline exceeded (outcome unknown; idempotency key "k")`,
+			context.DeadlineExceeded, context.DeadlineExceeded, 2,
+		},
+		{
+			"cancelled before", []node{done}, time.Second, -1,
+			"tesd: context canceled", context.Canceled, nil, 0,
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, s := play(t, 2, test.nodes...)
+				ctx, cancel := context.WithTimeout(t.Context(), test.timeout)
+				defer cancel()
+				if test.after < 0 {
+					cancel()
+				} else if test.after > 0 {
+					defer time.AfterFunc(test.after, cancel).Stop()
+				}
+				_, err := c.Bump(ctx, client.BumpRequest{Scope: client.Patch}, client.IdempotencyKey("k"))
+				got, ok := errors.AsType[*client.Error](err)
+				if !ok || got.Error() != test.want {
+					t.Errorf("got  %v\nwant %s", err, test.want)
+				}
+				if !errors.Is(err, test.ended) {
+					t.Errorf("%v cannot be found in it", test.ended)
+				}
+				if test.beneath != nil && !errors.Is(err, test.beneath) {
+					t.Errorf("%v cannot be found in it", test.beneath)
+				}
+				if len(s.attempts) != test.attempts {
+					t.Errorf("got %d attempts, want %d", len(s.attempts), test.attempts)
+				}
+			})
+		})
 	}
 }
 

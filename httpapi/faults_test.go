@@ -151,7 +151,7 @@ func TestUnsignedAnswer(t *testing.T) {
 
 // TestUnfounded asks a node whose cluster has not been founded.
 func TestUnfounded(t *testing.T) {
-	h := startEmpty(t, &fakeNode{machine: fsm.New(), status: cluster.Status{NodeID: "n1", Role: cluster.Nonvoter}})
+	h := startEmpty(t, newUnfoundedNode())
 	for _, path := range []string{"/version/registry", "/registries/x/version/registry", "/version/history", "/version/receipts/1", "/version/entities/a"} {
 		r := h.get(path)
 		if r.wantFailure(503, client.CodeNotReady); r.header.Get("Tes-Cluster") != "" {

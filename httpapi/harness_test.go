@@ -2,9 +2,6 @@ package httpapi_test
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,6 +17,7 @@ import (
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/httpapi"
 	"github.com/tesd/tesd/internal/apicheck"
+	"github.com/tesd/tesd/internal/solo"
 )
 
 const (
@@ -31,11 +29,11 @@ const (
 // signingKey signs the receipts of the fake node.
 func signingKey() []byte { return []byte("a signing key of at least 32 bytes.") }
 
-// fakeNode is a node whose log is a mutex: the state machine is the real one.
+// fakeNode is a node without a log that notes what it is asked, and fails as it is told.
 type fakeNode struct {
+	*solo.Node
+
 	mu        sync.Mutex
-	machine   *fsm.Machine
-	index     uint64
 	stamp     int64
 	frozen    bool // the clock stands still, so that refusals leave the very same state
 	status    cluster.Status
@@ -54,25 +52,30 @@ type fakeNode struct {
 
 func newFakeNode(keep uint64) *fakeNode {
 	n := &fakeNode{
-		machine: fsm.New(), stamp: firstStamp,
+		stamp: firstStamp,
 		status: cluster.Status{
 			NodeID: "n1", HTTPAddress: "127.0.0.1:8001", ClusterID: clusterID, Role: cluster.Leader, Leader: "n1",
 			Term: 2, CommitIndex: 5, AppliedIndex: 5, StateHash: "abcd",
 		},
 		checks: []cluster.Check{{Name: "leader", OK: true}, {Name: "applied", OK: true}},
 	}
-	n.apply(fsm.Command{Op: fsm.Genesis{
-		ClusterID: clusterID, RegistryID: defaultRegistry, KeyID: client.KeyID(signingKey()), HistoryKeep: keep,
-	}})
+	n.Node = solo.New(solo.Config{
+		ClusterID: clusterID, Registry: defaultRegistry, HistoryKeep: keep, Key: signingKey(), Now: n.tick,
+	})
 	return n
 }
 
-func (n *fakeNode) apply(c fsm.Command) fsm.Result {
-	n.index++
+// newUnfoundedNode makes a node whose cluster has not been founded.
+func newUnfoundedNode() *fakeNode {
+	return &fakeNode{Node: solo.New(solo.Config{Now: time.Now}), status: cluster.Status{NodeID: "n1", Role: cluster.Nonvoter}}
+}
+
+// tick is the clock of the transactions.
+func (n *fakeNode) tick() time.Time {
 	if !n.frozen {
 		n.stamp += 1000
 	}
-	return n.machine.Apply(n.index, fsm.Entry{Stamp: n.stamp, Commands: []fsm.Command{c}})[0]
+	return time.UnixMilli(n.stamp)
 }
 
 func (n *fakeNode) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
@@ -86,11 +89,7 @@ func (n *fakeNode) Propose(ctx context.Context, c fsm.Command) (fsm.Result, erro
 	if n.answer != nil {
 		return *n.answer, nil
 	}
-	decoded, err := fsm.DecodeCommand(fsm.EncodeCommand(nil, c))
-	if err != nil {
-		return fsm.Result{}, err
-	}
-	return n.apply(decoded), nil
+	return n.Node.Propose(ctx, c)
 }
 
 func (n *fakeNode) Read(ctx context.Context, o cluster.ReadOptions) (fsm.View, error) {
@@ -101,7 +100,7 @@ func (n *fakeNode) Read(ctx context.Context, o cluster.ReadOptions) (fsm.View, e
 	if n.panics != nil {
 		panic(n.panics)
 	}
-	return n.machine.View(), n.readErr
+	return n.View(), n.readErr // a revision to come is not waited for
 }
 
 func (n *fakeNode) note(ctx context.Context) {
@@ -109,20 +108,15 @@ func (n *fakeNode) note(ctx context.Context) {
 	n.deadline = time.Until(end)
 }
 
-func (n *fakeNode) View() fsm.View {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.machine.View()
-}
-
 func (n *fakeNode) Sign(payload []byte) (string, error) {
-	mac := hmac.New(sha256.New, signingKey())
-	mac.Write(payload)
-	return hex.EncodeToString(mac.Sum(nil)), n.signErr
+	signature, _ := n.Node.Sign(payload) // never fails
+	return signature, n.signErr
 }
 
 func (n *fakeNode) Status() cluster.Status                   { return n.status }
 func (n *fakeNode) Members(context.Context) []cluster.Member { return n.members }
+func (n *fakeNode) Ready() []cluster.Check                   { return n.checks }
+
 func (n *fakeNode) AddNode(ctx context.Context, id, address string, replace bool) error {
 	n.note(ctx)
 	n.changes = append(n.changes, fmt.Sprintf("add %s=%s %v", id, address, replace))
@@ -140,8 +134,6 @@ func (n *fakeNode) TransferLeadership(ctx context.Context, id string) error {
 	n.changes = append(n.changes, "transfer "+id)
 	return n.changeErr
 }
-
-func (n *fakeNode) Ready() []cluster.Check { return n.checks }
 
 // logged is one line of the log.
 type logged struct {

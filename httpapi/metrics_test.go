@@ -59,7 +59,7 @@ func (h *harness) applyMalformed() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.node.machine.Apply(99, entry)
+	h.node.Apply(entry)
 }
 
 func TestMetrics(t *testing.T) {
@@ -111,7 +111,7 @@ func TestMetricsOfANodeThatCannotServe(t *testing.T) {
 			t.Errorf("%s is %v", name, value)
 		}
 	}
-	unfounded := startEmpty(t, &fakeNode{machine: fsm.New(), status: cluster.Status{NodeID: "n1"}})
+	unfounded := startEmpty(t, newUnfoundedNode())
 	if got := unfounded.scrape(); got["tesd_registries"] != 0 || got["tesd_leader_known"] != 0 {
 		t.Errorf("before founding: %v", got)
 	}

@@ -43,7 +43,8 @@ func plantedImports() []plant {
 		{"httpapi", ours("internal/memnet")}, {"httpapi", "github.com/hashicorp/raft"},
 		{"cmd/tesd", "go.etcd.io/bbolt"}, {"cmd/tesd", "github.com/hashicorp/raft-boltdb/v2"},
 		{"client", "github.com/hashicorp/go-hclog"}, {"cluster", "github.com/gorilla/websocket"},
-		{"cluster", "testing"}, {"internal/feed", ours("cluster")}, {"internal/memnet", ours("internal/feed")},
+		{"cluster", "testing"}, {"client", "testing"}, {"client", ours("client/clienttest")},
+		{"internal/e2e", ours("client/clienttest")}, {"client/clienttest", ours("internal/memnet")}, {"internal/feed", ours("cluster")}, {"internal/memnet", ours("internal/feed")},
 	} {
 		plants = append(plants, plant{c.dir + " imports " + c.pkg, imports(c.dir, c.pkg), []string{c.dir + "/a.go:3"}})
 	}
@@ -52,7 +53,8 @@ func plantedImports() []plant {
 		{"client", "github.com/gorilla/websocket"}, {"client", "time"}, {"cluster", ours("fsm")},
 		{"cluster", "github.com/hashicorp/raft"}, {"cluster", "github.com/hashicorp/go-metrics/compat"},
 		{"httpapi", ours("cluster")}, {"cmd/tesd", ours("httpapi")}, {"internal/clustertest", "testing"},
-		{"internal/clustertest", "github.com/hashicorp/raft"},
+		{"internal/clustertest", "github.com/hashicorp/raft"}, {"client/clienttest", "testing"},
+		{"client/clienttest", ours("client")}, {"client/clienttest", ours("httpapi")}, {"client", ours("client/wire")},
 	} {
 		plants = append(plants, plant{c.dir + " imports " + c.pkg, imports(c.dir, c.pkg), nil})
 	}
