@@ -43,7 +43,8 @@
 // not use up the call.
 //
 // [Client.Health], [Client.Cluster] and [Client.Ready], which nodes answer for themselves, ask each
-// endpoint once at most and do not wait. [Client.AddNode], [Client.RemoveNode] and
+// endpoint once at most and do not wait; so does [Client.Backup], which takes as long as its context
+// allows. [Client.AddNode], [Client.RemoveNode] and
 // [Client.TransferLeadership] are not tried again once they may have been carried out.
 //
 // # Exactly once

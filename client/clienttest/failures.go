@@ -20,7 +20,7 @@ const Always = math.MaxInt
 // FailNext has the next n requests that read or write a registry fail with code; none of them is applied.
 // A request is one attempt: a call of a client may make several. What is refused for its form, and what a
 // node answers for itself (health, the cluster, readiness), does not count, nor does a read, a dry run
-// among them, if the code is [client.CodeOutcomeUnknown].
+// among them, if the code is [client.CodeOutcomeUnknown] or [client.CodeStorageFull].
 //
 // code is one of what goes wrong in a cluster: [client.CodeNoLeader], [client.CodeNotReady],
 // [client.CodeShuttingDown], [client.CodeStorageFull], [client.CodeTooManyRequests],
@@ -34,7 +34,7 @@ func (s *Server) FailNext(n int, code client.Code) {
 	if err == nil {
 		s.tb.Fatalf("clienttest: %s is nothing that goes wrong in a cluster; make the request or the registry such that it is the answer", code)
 	}
-	s.node.plan(plan{left: n, err: err, writes: code == client.CodeOutcomeUnknown})
+	s.node.plan(plan{left: n, err: err, writes: code == client.CodeOutcomeUnknown || code == client.CodeStorageFull})
 }
 
 // LoseAnswers has the next n writes applied, and answered with [client.CodeOutcomeUnknown]: who sends one
@@ -61,7 +61,9 @@ func failure(code client.Code) error {
 		return cluster.ErrUnknownOutcome
 	case client.CodeInternal, client.CodeBumpFailed:
 		return errors.New("the test wants a defect")
-	case client.CodeStorageFull, client.CodeUnauthenticated, client.CodeForbidden:
+	case client.CodeStorageFull:
+		return cluster.ErrStorageFull
+	case client.CodeUnauthenticated, client.CodeForbidden:
 		return &fsm.Refusal{Code: fsm.Code(code), Item: -1} // nothing of a node, but it carries the code
 	}
 	return nil

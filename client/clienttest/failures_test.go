@@ -29,7 +29,7 @@ func TestFailNext(t *testing.T) {
 		{code: client.CodeNoLeader, status: 503, outcome: client.OutcomeNotApplied},
 		{code: client.CodeNotReady, status: 503, outcome: client.OutcomeNotApplied},
 		{code: client.CodeShuttingDown, status: 503, outcome: client.OutcomeNotApplied},
-		{code: client.CodeStorageFull, status: 503, outcome: client.OutcomeNotApplied},
+		{code: client.CodeStorageFull, status: 503, outcome: client.OutcomeNotApplied, read: "none"},
 		{code: client.CodeTooManyRequests, status: 429, outcome: client.OutcomeNotApplied},
 		{code: client.CodeUnauthenticated, status: 401, outcome: client.OutcomeRejected},
 		{code: client.CodeForbidden, status: 403, outcome: client.OutcomeRejected},
