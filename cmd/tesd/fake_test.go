@@ -57,6 +57,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else if key != "" {
 		line += " key=made"
 	}
+	if tag := r.Header.Get("If-None-Match"); tag != "" {
+		line += " if-none-match=" + tag
+	}
 	f.mu.Lock()
 	f.seen = append(f.seen, strings.TrimSpace(line+" "+string(body))+"\n")
 	f.mu.Unlock()
@@ -86,7 +89,15 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/version/registry":
 		answer(w, listed(registry, q.Get("type"), q.Get("parent")))
 	case strings.HasPrefix(path, "/version/entities/"):
-		answer(w, client.EntityResponse{Entity: fleet()[0], Revision: 7})
+		id := strings.TrimPrefix(path, "/version/entities/")
+		switch r.Method {
+		case http.MethodPut:
+			answer(w, put(registry, decoded[client.Entity](body)))
+		case http.MethodDelete:
+			answer(w, deleted(registry, id))
+		default:
+			answer(w, client.EntityResponse{Entity: fleet()[0], Revision: 7})
+		}
 	case path == "/version/history":
 		answer(w, paged(registry, q.Get("after"), q.Get("limit"), q.Get("last"), q.Get("receipts") == "true"))
 	case path == "/cluster/backup":
@@ -137,7 +148,7 @@ func refuse(w http.ResponseWriter, code client.Code) {
 		status = http.StatusNotFound
 	case client.CodeRevisionCompacted:
 		status = http.StatusGone
-	case client.CodeVersionConflict, client.CodeMembership:
+	case client.CodeVersionConflict, client.CodeHasChildren, client.CodeEntityExists, client.CodeMembership:
 		status = http.StatusConflict
 	case client.CodeRevisionMismatch:
 		status = http.StatusPreconditionFailed

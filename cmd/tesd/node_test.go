@@ -190,6 +190,11 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// bookingGuide is an entity of the example registry, above its version of there.
+const bookingGuide = `{"id":"docs:booking-guide","type":"documentation","currentVersion":"4.3.1",
+	"updateStrategy":"linked-to-parent","parentVersionId":"component:booking-service","files":[],
+	"displayInUi":true,"displayName":"Booking Guide"}`
+
 // TestDev tries what dev says that can be tried, and sees that nothing is left behind.
 func TestDev(t *testing.T) {
 	temp := t.TempDir()
@@ -199,6 +204,10 @@ func TestDev(t *testing.T) {
 	dev.out.await(t, `tesd bump minor component:booking-service --dry-run --endpoints http://127`)
 	if len(urls) != 3 {
 		t.Fatalf("dev has the nodes %q, want three", urls)
+	}
+	file := filepath.Join(t.TempDir(), "guide.json")
+	if err := os.WriteFile(file, []byte(bookingGuide), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	env := []string{"TESD_ENDPOINTS=" + strings.Join(urls, ","), "VERSION_SIGNING_KEY=" + fakeKey}
 	for _, c := range []struct {
@@ -211,6 +220,9 @@ func TestDev(t *testing.T) {
 		{[]string{"history"}, "component:booking-service 4.2.0 → 4.3.0 (+4)"},
 		{[]string{"verify", "--history"}, "1 to 2, from the very first on\n"},
 		{[]string{"status"}, "leader   n"},
+		{[]string{"delete", "docs:booking-guide"}, "docs:booking-guide removed at 4.3.0\n"},
+		{[]string{"put", file}, "docs:booking-guide created at 4.3.1\n"},
+		{[]string{"put", file}, "nothing was changed: docs:booking-guide is like that already\n"},
 	} {
 		if got := tesd(t, env, c.args...); !strings.Contains(got, c.want) {
 			t.Errorf("tesd %s wrote no %q, but:\n%s", strings.Join(c.args, " "), c.want, got)

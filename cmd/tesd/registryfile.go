@@ -65,17 +65,20 @@ func readMigrate(raw []byte, source string) (fsm.Migrate, error) {
 		return fsm.Migrate{}, err
 	}
 	if report := fsm.Validate(entities); !report.Valid() {
-		return fsm.Migrate{}, &invalidError{wire.Validation(report)}
+		return fsm.Migrate{}, &invalidError{"registry", wire.Validation(report)}
 	}
 	return fsm.Migrate{Source: source, Entities: entities}, nil
 }
 
-// invalidError is a registry whose content breaks the rules.
-type invalidError struct{ found *client.Validation }
+// invalidError is a registry or an entity whose content breaks the rules.
+type invalidError struct {
+	what  string
+	found *client.Validation
+}
 
 // Error tells how many errors there are, and each in a line.
 func (e *invalidError) Error() string {
-	text := "the registry is invalid: " + count(len(e.found.Errors), "error", "errors")
+	text := "the " + e.what + " is invalid: " + count(len(e.found.Errors), "error", "errors")
 	for _, f := range e.found.Errors {
 		text += "\n  " + f.Code + " " + f.EntityID + ": " + f.Message
 	}

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -117,6 +120,36 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		}
 	}
 	check(a.rootCommand())
+}
+
+// TestEveryCommandIsListed holds the table of commands in the documents to the commands.
+func TestEveryCommandIsListed(t *testing.T) {
+	page, err := os.ReadFile("../../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed, built []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `tesd .*? \\|").FindAllString(string(page), -1) {
+		for _, name := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row, -1) {
+			listed = append(listed, name[1])
+		}
+	}
+	a := &app{getenv: func(string) string { return "" }}
+	var add func(c *cobra.Command)
+	add = func(c *cobra.Command) {
+		if !c.HasSubCommands() {
+			built = append(built, c.CommandPath())
+		}
+		for _, below := range c.Commands() {
+			add(below)
+		}
+	}
+	add(a.rootCommand())
+	slices.Sort(listed)
+	slices.Sort(built)
+	if diff := cmp.Diff(built, listed); diff != "" {
+		t.Errorf("docs/cli.md lists other commands than there are (-there are +listed):\n%s", diff)
+	}
 }
 
 // brokenWriter is a pipe that nobody reads any more.

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/tesd/tesd/client"
+)
+
+// known returns the entity of fleet that has this id, nil if none has it.
+func known(id string) *client.Entity {
+	entities := fleet()
+	if i := slices.IndexFunc(entities, func(e client.Entity) bool { return e.ID == id }); i >= 0 {
+		return &entities[i]
+	}
+	return nil
+}
+
+// put is what a put into fleet comes to.
+func put(registry string, entity client.Entity) client.EntityWriteResponse {
+	old := known(entity.ID)
+	if old == nil {
+		return written(registry, &entity, client.Change{EntityID: entity.ID, NewVersion: &entity.CurrentVersion, DisplayName: entity.DisplayName})
+	}
+	if entity.CurrentVersion == "" {
+		entity.CurrentVersion = old.CurrentVersion
+	}
+	if cmp.Equal(*old, entity) {
+		return client.EntityWriteResponse{Success: true, RegistryID: registry, Revision: 7, Entity: old, Changes: []client.Change{}, HSL: "#9D4EDD"}
+	}
+	return written(registry, &entity, client.Change{EntityID: entity.ID, OldVersion: &old.CurrentVersion,
+		NewVersion: &entity.CurrentVersion, DisplayName: entity.DisplayName})
+}
+
+// deleted is what it comes to when an entity of fleet is deleted.
+func deleted(registry, id string) client.EntityWriteResponse {
+	old := known(id)
+	return written(registry, nil, client.Change{EntityID: id, OldVersion: &old.CurrentVersion, DisplayName: old.DisplayName})
+}
+
+func written(registry string, entity *client.Entity, change client.Change) client.EntityWriteResponse {
+	return client.EntityWriteResponse{
+		Success: true, RegistryID: registry, Revision: 8, TransactionID: "tx-8", Entity: entity, Changes: []client.Change{change},
+		Signature: "5160", KeyID: client.KeyID([]byte(fakeKey)), Timestamp: 1763900000000, HSL: "#9D4EDD",
+	}
+}
