@@ -100,6 +100,11 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	case path == "/version/history":
 		answer(w, paged(registry, q.Get("after"), q.Get("limit"), q.Get("last"), q.Get("receipts") == "true"))
+	case path == "/registries":
+		answer(w, client.RegistriesResponse{Registries: []client.RegistrySummary{
+			{RegistryID: "staging", Revision: 1, Entities: 24, Lifecycle: "TERMINATED"},
+			{RegistryID: client.DefaultRegistry, Revision: 7, Entities: 4, Lifecycle: "RUNNING"},
+		}})
 	case path == "/cluster/backup":
 		w.Header().Set("Tes-Applied-Index", "2")
 		w.Header().Set("Tes-State-Hash", "what it is")

@@ -220,6 +220,7 @@ func TestDev(t *testing.T) {
 		{[]string{"history"}, "component:booking-service 4.2.0 → 4.3.0 (+4)"},
 		{[]string{"verify", "--history"}, "1 to 2, from the very first on\n"},
 		{[]string{"status"}, "leader   n"},
+		{[]string{"registries"}, "tes-registry-v1  2         24        RUNNING\n"},
 		{[]string{"delete", "docs:booking-guide"}, "docs:booking-guide removed at 4.3.0\n"},
 		{[]string{"put", file}, "docs:booking-guide created at 4.3.1\n"},
 		{[]string{"put", file}, "nothing was changed: docs:booking-guide is like that already\n"},
