@@ -37,6 +37,7 @@ func usagef(format string, args ...any) error {
 func exitCode(err error) int {
 	refused, _ := errors.AsType[*client.Error](err)
 	_, usage := errors.AsType[*usageError](err)
+	_, late := errors.AsType[*lateError](err)
 	switch {
 	case err == nil:
 		return exitDone
@@ -54,7 +55,7 @@ func exitCode(err error) int {
 		return exitNotFound
 	case errors.Is(err, client.ErrConflict):
 		return exitConflict
-	case errors.Is(err, client.ErrUnavailable):
+	case errors.Is(err, client.ErrUnavailable), late:
 		return exitUnavailable
 	case errors.Is(err, client.ErrNotAllowed):
 		return exitNotAllowed

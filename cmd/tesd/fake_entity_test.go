@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,6 +15,22 @@ func known(id string) *client.Entity {
 		return &entities[i]
 	}
 	return nil
+}
+
+// entity returns the entity that the fake shows under an id: one of fleet, by default the
+// first. The minor version of component:rising is how often it was read.
+func (f *fake) entity(id string) client.Entity {
+	e := fleet()[0]
+	if found := known(id); found != nil {
+		e = *found
+	}
+	if id == "component:rising" {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.rise++
+		e.ID, e.CurrentVersion = id, fmt.Sprintf("v1.%d", f.rise)
+	}
+	return e
 }
 
 // put is what a put into fleet comes to.

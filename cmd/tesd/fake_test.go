@@ -29,6 +29,7 @@ type fake struct {
 
 	mu   sync.Mutex
 	seen []string // a line per request
+	rise int      // how often component:rising was read
 }
 
 func newFake(tb testing.TB) *fake {
@@ -96,7 +97,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case http.MethodDelete:
 			answer(w, deleted(registry, id))
 		default:
-			answer(w, client.EntityResponse{Entity: fleet()[0], Revision: 7})
+			answer(w, client.EntityResponse{Entity: f.entity(id), Revision: 7})
 		}
 	case path == "/version/history":
 		answer(w, paged(registry, q.Get("after"), q.Get("limit"), q.Get("last"), q.Get("receipts") == "true"))

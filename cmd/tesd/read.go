@@ -10,31 +10,60 @@ import (
 )
 
 func (a *app) getCommand() *cobra.Command {
-	var t *tool
+	var (
+		wait string
+		t    *tool
+	)
 	c := &cobra.Command{
 		Use:     "get ENTITY [flags]",
 		GroupID: groupRead,
-		Short:   "Show one entity",
-		Long:    "Shows one entity: its version, its place in the registry and the files that carry its version.",
+		Short:   "Show one entity, or wait for a version of it",
+		Long: `Shows one entity: its version, its place in the registry and the files that carry its
+version.
+
+With --wait it is shown once its version meets a constraint: a version (1.4.0), a range
+(>=1.4.0, ~1.4, ^2, 1.4.x, 1.2 - 1.4), several that must all hold (>=1.4.0 <2), or
+alternatives (^1.4 || ^2). Quote it, or the shell takes > for itself. In a constraint 1.4 is
+any 1.4.x; an entity at 1.4 is at 1.4.0, as for bumps. A pre-release meets only a constraint
+that names one, such as >=1.4.0-0. ENTITY must exist already. The wait as a whole takes
+--timeout at most, or 5m without it, and then ends with exit code 5.`,
 		Example: `  tesd get component:booking-service
-  tesd get @harbor/ui -o json`,
+  tesd get @harbor/ui -o json
+  tesd get component:booking-service --wait '>=4.3.0' --timeout 10m`,
 		Args: cobra.ExactArgs(1),
 	}
 	t = a.tool(c)
+	c.Flags().StringVar(&wait, "wait", "", "wait until the version meets this `constraint`, for 5m unless --timeout is given")
 	return a.command(c, func(ctx context.Context, args []string) error {
 		if err := fsm.CheckEntityID(args[0]); err != nil {
 			return usagef("%v", err)
 		}
-		c, err := t.client()
-		if err != nil {
-			return err
+		var (
+			resp *client.EntityResponse
+			err  error
+		)
+		if c.Flags().Changed("wait") {
+			limit := waitDefault
+			if c.Flags().Changed("timeout") {
+				limit = t.timeout
+			}
+			resp, err = t.waitEntity(ctx, args[0], wait, limit)
+		} else {
+			resp, err = t.readEntity(ctx, args[0])
 		}
-		resp, err := c.Entity(ctx, args[0])
 		if err != nil {
 			return err
 		}
 		return a.print(t.format, resp, func(p *page) { p.entity(resp) })
 	})
+}
+
+func (t *tool) readEntity(ctx context.Context, id string) (*client.EntityResponse, error) {
+	c, err := t.client()
+	if err != nil {
+		return nil, err
+	}
+	return c.Entity(ctx, id)
 }
 
 // entity writes all that is known of an entity; what is absent is left out.

@@ -88,6 +88,7 @@ func TestExitCodes(t *testing.T) {
 		{"interrupted", context.Canceled, exitFailed},
 		{"interrupted before it was sent", errors.Join(client.ErrUnavailable, context.Canceled), exitFailed},
 		{"interrupted under way", errors.Join(client.ErrUnknownOutcome, context.Canceled), exitUnknown},
+		{"waited in vain", &lateError{cause: context.DeadlineExceeded}, exitUnavailable},
 		{"too late", fmt.Errorf("x: %w", client.ErrUnavailable), exitUnavailable},
 		{"key reused", &client.Error{Status: 422, Code: client.CodeIdempotencyKeyReused, Outcome: client.OutcomeRejected}, exitConflict},
 		{"not allowed", client.ErrNotAllowed, exitNotAllowed},
