@@ -38,6 +38,10 @@ func exitCode(err error) int {
 	refused, _ := errors.AsType[*client.Error](err)
 	_, usage := errors.AsType[*usageError](err)
 	_, late := errors.AsType[*lateError](err)
+	failed := exitFailed
+	if _, trouble := errors.AsType[*troubleError](err); trouble {
+		failed = exitUsage // as diff(1) has it, for which 1 says that there is a difference
+	}
 	switch {
 	case err == nil:
 		return exitDone
@@ -48,7 +52,7 @@ func exitCode(err error) int {
 	case errors.Is(err, client.ErrUnknownOutcome):
 		return exitUnknown
 	case errors.Is(err, context.Canceled):
-		return exitFailed // it was interrupted, which says nothing about the cluster
+		return failed // it was interrupted, which says nothing about the cluster
 	case refused != nil && refused.Code == client.CodeIdempotencyKeyReused:
 		return exitConflict
 	case errors.Is(err, client.ErrNotFound):
@@ -60,7 +64,7 @@ func exitCode(err error) int {
 	case errors.Is(err, client.ErrNotAllowed):
 		return exitNotAllowed
 	}
-	return exitFailed
+	return failed
 }
 
 // exit tells what went wrong, if anything did, and returns the exit code.
@@ -80,7 +84,7 @@ func (a *app) exit(command *cobra.Command, err error) int {
 	} else {
 		a.tell("tesd: %s\n", printableLines(err.Error()))
 	}
-	if code == exitUsage {
+	if _, usage := errors.AsType[*usageError](err); usage {
 		a.tell("Run '%s --help' for usage.\n", command.CommandPath())
 	}
 	return code

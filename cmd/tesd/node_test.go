@@ -229,6 +229,12 @@ func TestDev(t *testing.T) {
 			t.Errorf("tesd %s wrote no %q, but:\n%s", strings.Join(c.args, " "), c.want, got)
 		}
 	}
+	if err := os.WriteFile(file, []byte(tesd(t, env, "export")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := tesd(t, env, "diff", file); !strings.HasPrefix(got, "the same; ") {
+		t.Errorf("what was exported differs:\n%s", got)
+	}
 	if code := dev.stop(); code != exitDone {
 		t.Errorf("dev stopped with exit code %d", code)
 	}

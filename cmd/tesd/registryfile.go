@@ -64,10 +64,18 @@ func readMigrate(raw []byte, source string) (fsm.Migrate, error) {
 	if err != nil {
 		return fsm.Migrate{}, err
 	}
-	if report := fsm.Validate(entities); !report.Valid() {
-		return fsm.Migrate{}, &invalidError{"registry", wire.Validation(report)}
+	if err := checkRegistry(entities); err != nil {
+		return fsm.Migrate{}, err
 	}
 	return fsm.Migrate{Source: source, Entities: entities}, nil
+}
+
+// checkRegistry holds the entities of a whole registry to the rules for content.
+func checkRegistry(entities []fsm.Entity) error {
+	if report := fsm.Validate(entities); !report.Valid() {
+		return &invalidError{"registry", wire.Validation(report)}
+	}
+	return nil
 }
 
 // invalidError is a registry or an entity whose content breaks the rules.

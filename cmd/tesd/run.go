@@ -68,7 +68,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 unavaila
 	root.AddCommand(
 		a.serveCommand(), a.devCommand(), a.nodeCommand(), a.backupCommand(), a.restoreCommand(),
 		a.bumpCommand(), a.batchCommand(), a.putCommand(), a.deleteCommand(), a.migrateCommand(),
-		a.getCommand(), a.listCommand(), a.historyCommand(), a.exportCommand(), a.registriesCommand(), a.statusCommand(),
+		a.getCommand(), a.listCommand(), a.historyCommand(), a.exportCommand(), a.diffCommand(),
+		a.registriesCommand(), a.statusCommand(),
 		a.validateCommand(), a.verifyCommand(),
 		a.versionCommand(),
 	)
