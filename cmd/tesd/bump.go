@@ -34,10 +34,18 @@ before and after.`,
   tesd bump minor component:booking-service --dry-run
   tesd bump major global:platform --expected-version 4.2.0 --reason "new tariff model"
   tesd bump patch --all`,
-		Args:      cobra.RangeArgs(1, 2),
-		ValidArgs: []string{"major", "minor", "patch"},
+		Args: cobra.RangeArgs(1, 2),
 	}
 	t = a.writer(c)
+	c.ValidArgsFunction = func(c *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		switch {
+		case len(args) == 0:
+			return []cobra.Completion{"major", "minor", "patch"}, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+		case len(args) == 1 && !f.all:
+			return t.suggestEntities(c, args, prefix)
+		}
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
 	c.Flags().BoolVar(&f.all, "all", false, "raise every entity of the registry")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "show what would move, and change nothing")
 	c.Flags().BoolVar(&f.noCascade, "no-cascade", false, "raise the entity alone, not what is linked to it")

@@ -49,7 +49,7 @@ func (f *fake) asked() string {
 }
 
 // ServeHTTP answers a request. An entity or a registry whose id begins with "fail." is
-// refused with the code that follows.
+// refused with the code that follows; of the registry "hang" it says nothing.
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	line := r.Method + " " + r.URL.RequestURI()
@@ -75,6 +75,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			refuse(w, client.Code(code[:strings.IndexFunc(code+".", func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') })]))
 			return
 		}
+	}
+	if registry == "hang" {
+		<-r.Context().Done() // until the caller has had enough
+		return
 	}
 	if r.Header.Get("Idempotency-Key") == "test-again" {
 		w.Header().Set("Idempotency-Replayed", "true")

@@ -35,6 +35,7 @@ receipts, as JSON, is what "tesd verify FILE" checks.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	t = a.tool(c)
+	c.ValidArgsFunction = suggestOne(t.suggestEntities)
 	c.Flags().IntVar(&o.Last, "last", 0, "the newest `N` only, at most 1000")
 	c.Flags().Uint64Var(&o.After, "after", 0, "those after this `revision`")
 	c.Flags().IntVar(&o.Limit, "limit", 0, "at most `N`")

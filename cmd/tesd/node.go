@@ -69,6 +69,7 @@ afterwards: it serves nothing any more.`,
 		Args:    cobra.ExactArgs(1),
 	}
 	t = a.nodeTool(c)
+	c.ValidArgsFunction = suggestOne(t.suggestNodes)
 	return a.command(c, func(ctx context.Context, args []string) error {
 		return t.changeCluster(func(c *client.Client) (*client.ClusterStatus, error) { return c.RemoveNode(ctx, args[0]) })
 	})
@@ -85,6 +86,7 @@ func (a *app) nodeTransferCommand() *cobra.Command {
 		Args: cobra.MaximumNArgs(1),
 	}
 	t = a.nodeTool(c)
+	c.ValidArgsFunction = suggestOne(t.suggestNodes)
 	return a.command(c, func(ctx context.Context, args []string) error {
 		return t.changeCluster(func(c *client.Client) (*client.ClusterStatus, error) {
 			return c.TransferLeadership(ctx, client.TransferRequest{To: strings.Join(args, "")})

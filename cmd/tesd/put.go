@@ -99,6 +99,7 @@ it again above that version only.`,
 		Args: cobra.ExactArgs(1),
 	}
 	t = a.writer(c)
+	c.ValidArgsFunction = suggestOne(t.suggestEntities)
 	return a.command(c, func(ctx context.Context, args []string) error {
 		if err := fsm.CheckEntityID(args[0]); err != nil {
 			return usagef("%v", err)

@@ -33,6 +33,7 @@ that names one, such as >=1.4.0-0. ENTITY must exist already. The wait as a whol
 		Args: cobra.ExactArgs(1),
 	}
 	t = a.tool(c)
+	c.ValidArgsFunction = suggestOne(t.suggestEntities)
 	c.Flags().StringVar(&wait, "wait", "", "wait until the version meets this `constraint`, for 5m unless --timeout is given")
 	return a.command(c, func(ctx context.Context, args []string) error {
 		if err := fsm.CheckEntityID(args[0]); err != nil {
@@ -116,6 +117,8 @@ func (a *app) listCommand() *cobra.Command {
 	t = a.tool(c)
 	c.Flags().StringVar(&o.Type, "type", "", "those of this `type`: global, component, api-scope, cli-tool or documentation")
 	c.Flags().StringVar(&o.Parent, "parent", "", "those whose parent is this `entity`")
+	suggestFlag(c, "type", cobra.FixedCompletions([]cobra.Completion{"global", "component", "api-scope", "cli-tool", "documentation"}, cobra.ShellCompDirectiveNoFileComp))
+	suggestFlag(c, "parent", t.suggestEntities)
 	c.Flags().StringVar(&o.Query, "query", "", "those that match this `text`")
 	return a.command(c, func(ctx context.Context, _ []string) error {
 		if o.Type != "" && !fsm.EntityType(o.Type).Valid() {

@@ -71,8 +71,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 unavaila
 		a.getCommand(), a.listCommand(), a.historyCommand(), a.exportCommand(), a.diffCommand(),
 		a.registriesCommand(), a.statusCommand(),
 		a.validateCommand(), a.verifyCommand(),
-		a.versionCommand(),
+		a.versionCommand(), a.completionCommand(),
 	)
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp) // most values are no files
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Example = "  tesd help node add"
+	}
 	return root
 }
 
@@ -88,6 +93,7 @@ const (
 // accepted, so that every error before that is one of usage.
 func (a *app) command(c *cobra.Command, do func(ctx context.Context, args []string) error) *cobra.Command {
 	c.DisableFlagsInUseLine = true
+	suggestByName(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		a.started = true
 		return do(c.Context(), args)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -111,13 +112,22 @@ func TestShellQuote(t *testing.T) {
 	}
 }
 
-// TestEveryCommandExplainsItself holds each command to having help and an example.
+// TestEveryCommandExplainsItself holds each command to having help, and showing an example
+// in it that begins with the command.
 func TestEveryCommandExplainsItself(t *testing.T) {
 	a := &app{getenv: func(string) string { return "" }}
 	var check func(c *cobra.Command)
 	check = func(c *cobra.Command) {
-		if c.Short == "" || c.Long == "" || c.Example == "" {
-			t.Errorf("%s lacks a short text, a long one or an example", c.CommandPath())
+		if c.Short == "" || c.Long == "" {
+			t.Errorf("%s lacks a short text or a long one", c.CommandPath())
+		}
+		var help bytes.Buffer
+		args := append(strings.Fields(c.CommandPath())[1:], "--help")
+		if code := run(t.Context(), args, nil, nil, &help, &help); code != exitDone {
+			t.Errorf("%s --help exits with %d", c.CommandPath(), code)
+		}
+		if !strings.Contains(help.String(), "\nExamples:\n  "+c.CommandPath()) {
+			t.Errorf("%s --help begins no example with the command:\n%s", c.CommandPath(), &help)
 		}
 		for _, below := range c.Commands() {
 			check(below)

@@ -33,6 +33,7 @@ func (a *app) tool(c *cobra.Command) *tool {
 	c.Flags().StringVar(&t.registry, "registry", "",
 		"`id` of the registry; also TESD_REGISTRY (default the cluster's default registry)")
 	c.Flags().DurationVar(&t.timeout, "timeout", client.DefaultTimeout, "how long each call to the cluster may take, all its attempts together")
+	suggestFlag(c, "registry", t.suggestRegistries)
 	addFormat(c, &t.format)
 	return t
 }
