@@ -23,12 +23,11 @@ type writer struct {
 	machine *fsm.Machine
 	feed    *feed.Feed
 	index   uint64
-	stamp   int64
 }
 
 // newWriter founds a cluster whose default registry has one entity, at revision 1.
 func newWriter(t *testing.T, keep uint64) *writer {
-	w := &writer{t: t, machine: fsm.New(), stamp: 1_700_000_000_000}
+	w := &writer{t: t, machine: fsm.New()}
 	w.feed = feed.New(w.machine.View())
 	w.apply(
 		fsm.Command{Op: fsm.Genesis{ClusterID: "c", RegistryID: registry, KeyID: "k", HistoryKeep: keep}},
@@ -40,8 +39,8 @@ func newWriter(t *testing.T, keep uint64) *writer {
 
 func (w *writer) apply(commands ...fsm.Command) {
 	w.index++
-	w.stamp += 1000
-	results := w.machine.Apply(w.index, fsm.Entry{Stamp: w.stamp, Commands: commands})
+	stamp := 1_700_000_000_000 + 1000*int64(w.index) // the same when an entry is applied again
+	results := w.machine.Apply(w.index, fsm.Entry{Stamp: stamp, Commands: commands})
 	w.feed.Publish(w.machine.View(), results)
 }
 
@@ -61,7 +60,7 @@ func (w *writer) reset(snapshot []byte) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.machine = m
+	w.machine, w.index = m, m.View().Index()
 	w.feed.Reset(m.View())
 }
 
@@ -165,13 +164,18 @@ func TestResets(t *testing.T) {
 			t.Fatalf("seen up to %d, %v; want %d", seen.after, err, want)
 		}
 	}
-	w.bump(10)
+	again := func(from, to uint64) { // the log, an entry a revision
+		for r := from; r <= to; r++ {
+			w.bump(1)
+		}
+	}
+	again(2, 11)
 	take(11)
 	w.reset(early) // late: this node is at revision 1 again
 	take(11)
-	w.bump(5) // up to 6: old news
+	again(2, 6) // old news
 	take(11)
-	w.bump(10) // up to 16
+	again(7, 16)
 	take(16)
 	w.bump(3)
 	w.reset(w.snapshot())
