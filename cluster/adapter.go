@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/feed"
 )
 
 // adapter is the one raft.FSM: it feeds the log to the machine and publishes a view
@@ -16,6 +17,7 @@ import (
 type adapter struct {
 	machine   *fsm.Machine
 	published atomic.Pointer[published]
+	feed      *feed.Feed
 	broken    error       // why no entry may be applied any more; the FSM goroutine's
 	fail      func(error) // tells the node to stop; called at most once
 
@@ -33,6 +35,7 @@ type published struct {
 
 func newAdapter(fail func(error)) *adapter {
 	a := &adapter{machine: fsm.New(), fail: fail}
+	a.feed = feed.New(a.machine.View())
 	a.published.Store(&published{a.machine.View(), make(chan struct{})})
 	return a
 }
@@ -40,9 +43,11 @@ func newAdapter(fail func(error)) *adapter {
 func (a *adapter) view() fsm.View { return a.published.Load().view }
 
 // publish makes the machine's state the one that readers see.
-func (a *adapter) publish() {
-	old := a.published.Swap(&published{a.machine.View(), make(chan struct{})})
+func (a *adapter) publish() fsm.View {
+	view := a.machine.View()
+	old := a.published.Swap(&published{view, make(chan struct{})})
 	close(old.newer)
+	return view
 }
 
 // wait returns the first view seen that holds enough, or ctx's error.
@@ -64,13 +69,17 @@ func (a *adapter) wait(ctx context.Context, enough func(fsm.View) bool) (fsm.Vie
 // []fsm.Result, or an error if the node is stopping for want of understanding it.
 func (a *adapter) ApplyBatch(logs []*raft.Log) []any {
 	responses := make([]any, len(logs))
+	var news [][]fsm.Result
 	for i, l := range logs {
 		if l.Type == raft.LogCommand {
 			responses[i] = a.apply(l)
 			a.logged.Add(int64(len(l.Data)) + entryOverhead)
+			if results, ok := responses[i].([]fsm.Result); ok {
+				news = append(news, results)
+			}
 		}
 	}
-	a.publish()
+	a.feed.Publish(a.publish(), news...)
 	return responses
 }
 
@@ -117,7 +126,7 @@ func (a *adapter) Restore(r io.ReadCloser) error {
 	}
 	a.machine = m
 	a.logged.Store(0)
-	a.publish()
+	a.feed.Reset(a.publish())
 	return nil
 }
 

@@ -167,6 +167,7 @@ func (n *Node) live(ctx context.Context, group *sync.WaitGroup) error {
 		return err
 	}
 	n.consensus.Store(c)
+	group.Go(func() { n.adapter.feed.Run(n.life) })
 	group.Go(func() { n.proposer.run(n.life) })
 	group.Go(func() { c.index.run(n.life) })
 	group.Go(func() { n.watchLeader(n.life, c) })

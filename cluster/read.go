@@ -6,11 +6,16 @@ import (
 	"time"
 
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/feed"
 )
 
 // View returns this node's own state as it is, without waiting for anything. It may
 // be that of a cluster not yet founded.
 func (n *Node) View() fsm.View { return n.adapter.view() }
+
+// Feed returns the transactions of this node, as it applies them. It may be called at any
+// time; nobody is woken while the node does not run.
+func (n *Node) Feed() *feed.Feed { return n.adapter.feed }
 
 // Read returns a state as fresh as the options ask for. It may be called on any node
 // and concurrently. It returns [ErrNoLeader] when no leader was found in time, and

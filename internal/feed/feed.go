@@ -69,17 +69,18 @@ func New(view fsm.View) *Feed {
 	return f
 }
 
-// Publish makes a newer state known, and the results that led to it. It never waits.
-func (f *Feed) Publish(view fsm.View, results []fsm.Result) {
+// Publish makes a newer state known, and the results that led to it, entry by entry. It
+// never waits.
+func (f *Feed) Publish(view fsm.View, entries ...[]fsm.Result) {
 	f.view.Store(&view)
 	told := false
-	for i := range results {
-		r := &results[i]
-		if r.Transaction == nil || r.Replayed {
-			continue
+	for _, results := range entries {
+		for i := range results {
+			if r := &results[i]; r.Transaction != nil && !r.Replayed {
+				f.topic(r.Registry).append(r.Transaction)
+				told = true
+			}
 		}
-		f.topic(r.Registry).append(r.Transaction)
-		told = true
 	}
 	if told {
 		f.nudge()
