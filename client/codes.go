@@ -51,6 +51,8 @@ const (
 	CodeMembership      Code = "MEMBERSHIP_CONFLICT" // 409: the cluster's nodes do not allow this change of them
 
 	CodeRevisionCompacted Code = "REVISION_COMPACTED" // 410: the revision is older than the history that is kept
+	CodeRevisionAhead     Code = "REVISION_AHEAD"     // 410: a watch begins behind a revision that does not exist yet
+	CodeClusterChanged    Code = "CLUSTER_CHANGED"    // 410: a watch begins at a revision of another cluster
 	CodeRevisionMismatch  Code = "REVISION_MISMATCH"  // 412: the registry is not at the revision of IfMatch
 
 	CodeIdempotencyKeyReused Code = "IDEMPOTENCY_KEY_REUSED" // 422: the key was used for another request

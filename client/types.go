@@ -284,6 +284,19 @@ type ClusterStatus struct {
 	Leader    string       `json:"leader"` // node id; empty when the node knows of none
 	Term      uint64       `json:"term"`
 	Nodes     []NodeStatus `json:"nodes"`
+
+	// Connections are those of the node that answers which are told of transactions.
+	Connections []Connection `json:"connections"`
+}
+
+// Connection is a WebSocket, or a stream of events, of a node.
+type Connection struct {
+	ID            string `json:"id"`
+	RegistryID    string `json:"registryId"`
+	RemoteAddress string `json:"remoteAddress"` // host:port
+	ConnectedAt   int64  `json:"connectedAt"`   // Unix milliseconds
+	LastActivity  int64  `json:"lastActivity"`  // Unix milliseconds; when the other side last sent anything
+	Revision      uint64 `json:"revision"`      // up to which everything was sent
 }
 
 // NodeStatus is one node of the cluster; nil is what an unreachable node could not say.

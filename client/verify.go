@@ -96,23 +96,28 @@ func (v Verifier) VerifyReceipt(r Receipt) (Verified, error) {
 func (v Verifier) VerifyHistory(events []Event) (Verified, error) {
 	var done Verified
 	for _, e := range events {
-		if e.Payload == "" {
-			return done, unverified(e.Revision, "the event came without its receipt")
-		}
-		p, err := v.open(Receipt{
-			Revision: e.Revision, Payload: e.Payload, Hash: e.Hash, Signature: e.Signature, KeyID: e.KeyID,
-		})
-		if err != nil {
-			return done, err
-		}
-		if field := differing(e, p); field != "" {
-			return done, unverified(e.Revision, "the event's %s is not what was signed", field)
-		}
-		if err := v.link(&done, p, e.Hash); err != nil {
+		if err := v.follow(&done, e); err != nil {
 			return done, err
 		}
 	}
 	return done, nil
+}
+
+// follow checks an event that follows what is done, and counts it in.
+func (v Verifier) follow(done *Verified, e Event) error {
+	if e.Payload == "" {
+		return unverified(e.Revision, "the event came without its receipt")
+	}
+	p, err := v.open(Receipt{
+		Revision: e.Revision, Payload: e.Payload, Hash: e.Hash, Signature: e.Signature, KeyID: e.KeyID,
+	})
+	if err != nil {
+		return err
+	}
+	if field := differing(e, p); field != "" {
+		return unverified(e.Revision, "the event's %s is not what was signed", field)
+	}
+	return v.link(done, p, e.Hash)
 }
 
 // open checks a receipt by itself, but for its registry, and gives what was signed.

@@ -30,14 +30,16 @@ type seal struct {
 }
 
 func (s *Server) bump(c *call) (*answer, error) {
-	return c.serveBump(intake.Bump, func(o *outcome) any {
-		return client.BumpResponse{
-			Success: true, DryRun: o.dryRun, RegistryID: o.registry, Revision: o.revision,
-			Bumped: wire.Entities(o.entities), Changes: wire.Changes(o.changes),
-			TransactionID: o.seal.transactionID, Signature: o.seal.signature, KeyID: o.seal.keyID, Timestamp: o.seal.timestamp,
-			HSL: hslSuccess,
-		}
-	})
+	return c.serveBump(intake.Bump, func(o *outcome) any { return bumpResponse(o) })
+}
+
+func bumpResponse(o *outcome) client.BumpResponse {
+	return client.BumpResponse{
+		Success: true, DryRun: o.dryRun, RegistryID: o.registry, Revision: o.revision,
+		Bumped: wire.Entities(o.entities), Changes: wire.Changes(o.changes),
+		TransactionID: o.seal.transactionID, Signature: o.seal.signature, KeyID: o.seal.keyID, Timestamp: o.seal.timestamp,
+		HSL: hslSuccess,
+	}
 }
 
 func (s *Server) batch(c *call) (*answer, error) {
@@ -66,18 +68,23 @@ func (c *call) serveBump(read reader, render func(*outcome) any) (*answer, error
 	if err != nil {
 		return nil, err
 	}
-	var o outcome
-	if dryRun {
-		o, err = c.plan(cmd)
-	} else {
-		o, err = c.commit(cmd)
-		c.reportBump(cmd, len(o.changes), start, err)
-	}
+	o, err := c.raise(cmd, dryRun, start)
 	if err != nil {
 		return nil, err
 	}
 	c.stamp(o.revision)
 	return jsonAnswer(render(&o))
+}
+
+// raise carries a bump or a batch out, or plans it, and reports what became of it. It
+// began at start.
+func (c *call) raise(cmd fsm.Command, dryRun bool, start time.Time) (o outcome, err error) {
+	if dryRun {
+		return c.plan(cmd)
+	}
+	o, err = c.commit(cmd)
+	c.reportBump(cmd, len(o.changes), start, err)
+	return o, err
 }
 
 // plan works out what a command would do.

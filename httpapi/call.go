@@ -28,6 +28,8 @@ type call struct {
 	registry string // the one that the request is about
 	tail     string // the variable part of the path
 	entityID string // the one that the request is about, for errors
+	scope    string // where it came in; "" for HTTP
+	name     string // of the operation, if it is not the route's
 	proposed bool   // a command was handed to the cluster: its outcome may be unknown
 }
 
@@ -37,7 +39,8 @@ type answer struct {
 	contentType string // "" stands for application/json
 	body        []byte
 
-	stream func(io.Writer) error // writes the body instead, if not nil
+	stream   func(io.Writer) error // writes the body instead, if not nil
+	hijacked bool                  // the connection was taken over, and has been served
 }
 
 // serve answers one request.
@@ -62,6 +65,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 
 // operation is what the call is named by in errors and metrics.
 func (c *call) operation() string {
+	if c.name != "" {
+		return c.name
+	}
 	if c.route == nil {
 		return "route"
 	}
@@ -94,6 +100,9 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) (status int) {
 	status = a.status
 	if status == 0 {
 		status = http.StatusOK
+	}
+	if a.hijacked {
+		return status
 	}
 	if status != http.StatusNotModified {
 		contentType := a.contentType

@@ -23,7 +23,7 @@ func (s *Server) clusterStatus(c *call) (*answer, error) {
 func (s *Server) answerCluster(ctx context.Context) (*answer, error) {
 	members := slices.SortedFunc(slices.Values(s.node.Members(ctx)), func(a, b cluster.Member) int { return cmp.Compare(a.ID, b.ID) })
 	status := s.node.Status()
-	resp := client.ClusterStatus{ClusterID: status.ClusterID, Leader: status.Leader, Term: status.Term, Nodes: []client.NodeStatus{}}
+	resp := client.ClusterStatus{ClusterID: status.ClusterID, Leader: status.Leader, Term: status.Term, Nodes: []client.NodeStatus{}, Connections: s.connections.list()}
 	for _, m := range members {
 		node := client.NodeStatus{ID: m.ID, Address: m.RaftAddress, Voter: m.Voter, Reachable: m.Status != nil}
 		if st := m.Status; st != nil {

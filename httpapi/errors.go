@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -46,6 +47,8 @@ var kinds = map[client.Code]kind{
 	client.CodeEntityExists:         {409, client.OutcomeRejected, 0, false},
 	client.CodeMembership:           {409, client.OutcomeRejected, 0, true},
 	client.CodeRevisionCompacted:    {410, client.OutcomeRejected, 0, false},
+	client.CodeRevisionAhead:        {410, client.OutcomeRejected, 0, false},
+	client.CodeClusterChanged:       {410, client.OutcomeRejected, 0, false},
 	client.CodeRevisionMismatch:     {412, client.OutcomeRejected, 0, false},
 	client.CodePayloadTooLarge:      {413, client.OutcomeRejected, 0, false},
 	client.CodeUnsupportedMediaType: {415, client.OutcomeRejected, 0, false},
@@ -163,9 +166,24 @@ func (c *call) verdict(f *failure) (client.Code, client.Outcome) {
 	return code, outcome
 }
 
-// refuse makes the answer to a call that failed. It is the one place where errors
-// take the form that callers see.
+// refuse makes the answer to a call that failed.
 func (c *call) refuse(err error) *answer {
+	body := c.errorBody(err)
+	k := kinds[body.Code]
+	if k.retryAfter > 0 {
+		c.w.Header().Set("Retry-After", strconv.Itoa(k.retryAfter))
+	}
+	a, err := jsonAnswer(client.ErrorResponse{Error: body})
+	if err != nil { // it is made of strings, so this is not expected
+		panic(err)
+	}
+	a.status = k.status
+	return a
+}
+
+// errorBody is what callers are told of a failure of the call. It is the one place where
+// errors take the form that callers see.
+func (c *call) errorBody(err error) client.ErrorBody {
 	f, operation := failureOf(err), c.operation()
 	code, outcome := c.verdict(f)
 	k, message := kinds[code], f.message
@@ -173,24 +191,16 @@ func (c *call) refuse(err error) *answer {
 		c.s.log.Error("request failed", "requestId", c.id, "operation", operation, "registryId", c.registry, "error", f.cause)
 		message = "the server failed; its log says more under this request id"
 	}
-	scope := "HTTP"
+	scope := cmp.Or(c.scope, "HTTP")
 	if k.cluster {
 		scope = "CLUSTER"
-	}
-	if k.retryAfter > 0 {
-		c.w.Header().Set("Retry-After", strconv.Itoa(k.retryAfter))
 	}
 	entityID := f.entityID
 	if entityID == "" {
 		entityID = c.entityID
 	}
-	a, err := jsonAnswer(client.ErrorResponse{Error: client.ErrorBody{
+	return client.ErrorBody{
 		Code: code, Message: message, Details: f.details, Validation: f.validation, Outcome: outcome, HSL: hslFailure,
 		Context: client.ErrorContext{Domain: domain, Scope: scope, Operation: operation, EntityID: entityID, RequestID: c.id},
-	}})
-	if err != nil { // it is made of strings, so this is not expected
-		panic(err)
 	}
-	a.status = k.status
-	return a
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,19 +193,27 @@ func start(t *testing.T) *harness {
 
 func startEmpty(t *testing.T, node *fakeNode) *harness {
 	t.Helper()
+	return startWith(t, node, func(*httpapi.Config) {})
+}
+
+// startWith starts a server whose configuration is changed before.
+func startWith(t *testing.T, node *fakeNode, configure func(*httpapi.Config)) *harness {
+	t.Helper()
 	h := &harness{t: t, node: node, log: &recorder{}, now: time.UnixMilli(firstStamp + 5000)}
-	requests := 0
-	var err error
-	h.server, err = httpapi.New(httpapi.Config{
-		Node: node, DefaultRegistry: defaultRegistry, AlarmTimeout: 5 * time.Minute, Log: h.log,
+	var requests atomic.Int64
+	cfg := httpapi.Config{
+		Node: node, DefaultRegistry: defaultRegistry, AlarmTimeout: 5 * time.Minute, Log: h.log, MaxConnections: 100,
 		Now:          func() time.Time { return h.now },
-		NewRequestID: func() string { requests++; return fmt.Sprintf("r%d", requests) },
-	})
-	if err != nil {
+		NewRequestID: func() string { return fmt.Sprintf("r%d", requests.Add(1)) },
+	}
+	configure(&cfg)
+	var err error
+	if h.server, err = httpapi.New(cfg); err != nil {
 		t.Fatal(err)
 	}
 	web := httptest.NewServer(h.server.Handler())
 	t.Cleanup(web.Close)
+	t.Cleanup(h.server.Close)
 	h.url = web.URL
 	h.http = web.Client()
 	described, err := document()

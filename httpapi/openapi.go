@@ -126,7 +126,7 @@ func (o *operation) responses(s schemas) map[int]object {
 		content[cmp.Or(o.media, "text/plain")] = object{"schema": object{"type": "string", "description": o.text}}
 	}
 	success["content"] = content
-	all := map[int]object{http.StatusOK: success}
+	all := map[int]object{cmp.Or(o.status, http.StatusOK): success}
 	if o.notModified {
 		all[http.StatusNotModified] = object{
 			"description": "The caller has this revision already.", "headers": withCommon(o.headers),

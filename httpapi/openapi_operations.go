@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 
 	"github.com/tesd/tesd/client"
@@ -16,6 +17,7 @@ type operation struct {
 	bodyOptional bool        // the request may have none
 	answer       any         // a value of the type of the answer's body; nil for none
 	text         string      // what the answer is if it is not JSON; "" if it always is
+	status       int         // of a success, if not 200
 	media        string      // the media type of text; "" for text/plain
 	headers      object      // of a success, besides those of every answer
 	errorHeaders object      // of an error, besides those of every answer
@@ -78,6 +80,18 @@ func registryOperations() map[string]operation {
 			},
 			codes: []client.Code{client.CodeEntityNotFound, client.CodeRevisionCompacted},
 		}),
+		"watch": watching(operation{
+			summary: "Be told of transactions, over a WebSocket",
+			description: "An upgrade to a WebSocket that offers the sub-protocol " + subprotocol + ". It may also be asked for at the " +
+				"path without ws. The messages are JSON objects with a type, one to a text frame: see docs/api.md.",
+			status: http.StatusSwitchingProtocols,
+		}),
+		"events": watching(operation{
+			summary: "Be told of transactions, by server-sent events",
+			text:    "Events named event, bookmark and error; the id is the revision, the data is the message of the WebSocket.", media: eventStream,
+			parameters: []parameter{headerParam("Last-Event-ID", "As since, and stronger.", revisionSchema())},
+			headers:    headerRefs("ETag", "Tes-Revision"),
+		}),
 		"receipt": ofRegistry(operation{
 			summary: "The signed record of a transaction", answer: client.Receipt{},
 			codes: []client.Code{client.CodeRevisionNotFound, client.CodeRevisionCompacted},
@@ -132,6 +146,23 @@ func ofRegistry(o operation) operation {
 	})
 	o.codes = slices.Concat(o.codes, readCodes(), []client.Code{client.CodeRegistryNotFound})
 	o.headers = headerRefs("ETag", "Tes-Revision")
+	return o
+}
+
+// watching completes the description of a way to be told of transactions.
+func watching(o operation) operation {
+	o.tag = "registry"
+	o.parameters = append(o.parameters,
+		queryParam("since", "Begin behind this revision; without it, behind the present one.", revisionSchema()),
+		queryParam("cluster", "The id of the cluster that since is of.", textSchema()),
+		queryParam("entity", "Only transactions that moved an entity whose id matches: * is any characters, ? is one.", textSchema()),
+		queryParam("type", "Only transactions that moved an entity of this type.", typeSchema()),
+		queryParam("receipts", "Whether each event comes with its payload and hash.", boolSchema()),
+	)
+	o.errorHeaders = headerRefs("Sec-Websocket-Version")
+	o.codes = append(o.codes, readCodes()...)
+	o.codes = append(o.codes, client.CodeRegistryNotFound, client.CodeForbidden, client.CodeRevisionCompacted, client.CodeRevisionAhead,
+		client.CodeClusterChanged, client.CodeTooManyConnections)
 	return o
 }
 

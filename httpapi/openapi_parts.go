@@ -91,17 +91,18 @@ func headers() object {
 		return object{"description": description, "schema": object{"type": "string", "pattern": pattern}}
 	}
 	return object{
-		"ETag":                 always("The revision of the registry, in quotes.", `^"[0-9]+"$`),
-		"Tes-Revision":         always("The revision of the registry.", "^[0-9]+$"),
-		"Tes-Applied-Index":    always("The index of the last log entry in the state.", "^[0-9]+$"),
-		"Tes-State-Hash":       always("The hash of the state's content.", "^[0-9a-f]{64}$"),
-		"Tes-Request-Id":       always("The name of the request in the log: the caller's X-Request-Id, or one that was made.", "^.+$"),
-		"Tes-Node":             always("The id of the node that answered.", "^.+$"),
-		"Tes-Cluster":          maybe("The id of the cluster, once it is founded and the node has heard of it.", "^[0-9a-f]{32}$"),
-		"Cache-Control":        always("Answers may be kept, and are asked about each time.", "^no-cache$"),
-		"Tes-Sig":              maybe("The signature of the transaction, if there was one.", "^[0-9a-f]{64}$"),
-		"Idempotency-Replayed": maybe("This is the answer that an earlier request with this key had.", "^true$"),
-		"Retry-After":          always("After how many seconds to try again.", "^[0-9]+$"),
-		"Allow":                always("The methods that the route takes.", "^[A-Z]+(, [A-Z]+)*$"),
+		"Sec-Websocket-Version": maybe("The version of the protocol that is spoken.", "^13$"),
+		"ETag":                  always("The revision of the registry, in quotes.", `^"[0-9]+"$`),
+		"Tes-Revision":          always("The revision of the registry.", "^[0-9]+$"),
+		"Tes-Applied-Index":     always("The index of the last log entry in the state.", "^[0-9]+$"),
+		"Tes-State-Hash":        always("The hash of the state's content.", "^[0-9a-f]{64}$"),
+		"Tes-Request-Id":        always("The name of the request in the log: the caller's X-Request-Id, or one that was made.", "^.+$"),
+		"Tes-Node":              always("The id of the node that answered.", "^.+$"),
+		"Tes-Cluster":           maybe("The id of the cluster, once it is founded and the node has heard of it.", "^[0-9a-f]{32}$"),
+		"Cache-Control":         always("Answers may be kept, and are asked about each time.", "^no-cache$"),
+		"Tes-Sig":               maybe("The signature of the transaction, if there was one.", "^[0-9a-f]{64}$"),
+		"Idempotency-Replayed":  maybe("This is the answer that an earlier request with this key had.", "^true$"),
+		"Retry-After":           always("After how many seconds to try again.", "^[0-9]+$"),
+		"Allow":                 always("The methods that the route takes.", "^[A-Z]+(, [A-Z]+)*$"),
 	}
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -62,12 +63,7 @@ type filter struct {
 
 func parseFilter(q *query) filter {
 	var p filter
-	kind, _ := q.checked("type", func(s string) error {
-		if !fsm.EntityType(s).Valid() {
-			return fmt.Errorf("must be global, component, api-scope, cli-tool or documentation")
-		}
-		return nil
-	})
+	kind, _ := q.checked("type", checkType)
 	p.kind = fsm.EntityType(kind)
 	p.parent, _ = q.checked("parent", fsm.CheckEntityID)
 	if show, given := q.bool("displayInUi"); given {
@@ -78,6 +74,13 @@ func parseFilter(q *query) filter {
 	p.after, _ = q.checked("after", fsm.CheckEntityID)
 	p.limit = q.count("limit")
 	return p
+}
+
+func checkType(s string) error {
+	if !fsm.EntityType(s).Valid() {
+		return errors.New("must be global, component, api-scope, cli-tool or documentation")
+	}
+	return nil
 }
 
 func (p *filter) admits(e *fsm.Entity) bool {

@@ -32,6 +32,8 @@ func routes() []route {
 		{"DELETE", "/version/entities/{id...}", "delete", false, (*Server).deleteEntity},
 		{"GET", "/version/history", "history", false, (*Server).history},
 		{"GET", "/version/receipts/{revision}", "receipt", false, (*Server).receipt},
+		{"GET", "/version/ws", "watch", false, (*Server).openWebSocket},
+		{"GET", "/version/events", "events", false, (*Server).events},
 		{"GET", "/version/health", "health", true, (*Server).health},
 		{"GET", "/registries", "registries", false, (*Server).registries},
 		{"GET", "/cluster", "cluster", true, (*Server).clusterStatus},
@@ -82,6 +84,11 @@ func newTable() table {
 func (t table) find(c *call, defaultRegistry string) error {
 	notFound := &failure{code: client.CodeNotFound, message: "there is no such route"}
 	segments, clean := split(c.r.URL)
+	if !clean && isUpgrade(c.r) { // of a WebSocket, to the place below which the routes are
+		if segments, clean = split(c.r.URL.JoinPath("ws")); segments[max(len(segments)-2, 0)] != "version" {
+			clean = false
+		}
+	}
 	if !clean {
 		return notFound
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/feed"
 )
 
 // requestTimeout is the deadline of a write and of a read.
@@ -38,6 +39,8 @@ type Node interface {
 	AddNode(ctx context.Context, id, address string, replace bool) error
 	RemoveNode(ctx context.Context, id string) error
 	TransferLeadership(ctx context.Context, id string) error
+	// Feed returns the transactions of this node, as it applies them.
+	Feed() *feed.Feed
 	// Ready returns the checks of this node's readiness, at once.
 	Ready() []cluster.Check
 }
@@ -57,6 +60,10 @@ type Config struct {
 	AlarmTimeout    time.Duration // how long a registry is without transactions before it counts as TERMINATED
 	Log             Logger
 
+	MaxConnections int           // that are told of transactions, at once
+	Heartbeat      time.Duration // after which they are told at least that the node lives; 0 for 30 s
+	Patience       time.Duration // how long one of them may take nothing of what it is sent; 0 for 5 s
+
 	Version      string           // of this build, for metrics and the OpenAPI document; default "(devel)"
 	Now          func() time.Time // the clock of lifecycles and durations; default time.Now
 	NewRequestID func() string    // names requests that come without an id; default crypto/rand.Text
@@ -71,6 +78,11 @@ type Server struct {
 	log             Logger
 	now             func() time.Time
 	newRequestID    func() string
+
+	heartbeat time.Duration
+	patience  time.Duration
+
+	connections *connections
 
 	routes   table
 	metrics  *metrics
@@ -96,6 +108,9 @@ func New(cfg Config) (*Server, error) {
 		alarmTimeout: cfg.AlarmTimeout, log: cfg.Log, now: cfg.Now, newRequestID: cfg.NewRequestID,
 		routes: newTable(),
 	}
+	s.heartbeat = cmp.Or(cfg.Heartbeat, 30*time.Second)
+	s.patience = cmp.Or(cfg.Patience, 5*time.Second)
+	s.connections = newConnections(cfg.MaxConnections)
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -117,3 +132,10 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 // Drain makes the server refuse what is not about this node alone with SHUTTING_DOWN,
 // and the node not ready. It cannot be taken back.
 func (s *Server) Drain() { s.draining.Store(true) }
+
+// Close ends the connections that are told of transactions, and waits until they have ended,
+// two seconds or so. It makes sense after [Server.Drain].
+func (s *Server) Close() {
+	s.connections.end(cluster.ErrShuttingDown)
+	s.connections.group.Wait()
+}

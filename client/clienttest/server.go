@@ -104,7 +104,7 @@ func New(tb testing.TB, options ...Option) *Server {
 		ClusterID: clusterID, Registry: client.DefaultRegistry, Key: s.SigningKey(),
 	})}
 	face, err := httpapi.New(httpapi.Config{
-		Node: s.node, DefaultRegistry: client.DefaultRegistry, AlarmTimeout: alarmTimeout, Log: log{tb}, Now: set.now,
+		Node: s.node, DefaultRegistry: client.DefaultRegistry, AlarmTimeout: alarmTimeout, Log: log{tb}, Now: set.now, MaxConnections: 100,
 	})
 	if err != nil {
 		tb.Fatalf("clienttest: making a server: %v", err)

@@ -82,7 +82,7 @@ func (f devFlags) nodes(key []byte) ([]options, error) {
 	for i, p := range peers {
 		nodes = append(nodes, options{
 			nodeID: p.ID, registryID: client.DefaultRegistry, http: addresses[i], raft: p.Address, peers: peers,
-			signingKey: key, alarmTimeout: 5 * time.Minute,
+			signingKey: key, alarmTimeout: 5 * time.Minute, maxWebSockets: 100,
 		})
 	}
 	return nodes, nil

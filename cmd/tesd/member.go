@@ -65,6 +65,7 @@ func openMember(o options, seed func() (fsm.Migrate, error), log hclog.Logger) (
 	}
 	api, err := httpapi.New(httpapi.Config{
 		Node: node, DefaultRegistry: o.registryID, AlarmTimeout: o.alarmTimeout, Log: log, Version: readBuild().Version,
+		MaxConnections: o.maxWebSockets,
 	})
 	if err != nil {
 		ended, cancel := context.WithCancel(context.Background())
@@ -104,6 +105,7 @@ func (m *member) run(ctx context.Context) error {
 		<-ctx.Done()
 		m.api.Drain()
 		time.Sleep(notice)
+		m.api.Close()
 		grace, cancel := context.WithTimeout(life, httpGrace)
 		defer cancel()
 		if err := server.Shutdown(grace); err != nil {

@@ -121,13 +121,18 @@ func (f *Feed) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		woken := int64(0)
-		f.topics.Range(func(_, t any) bool {
-			woken += t.(*topic).tell()
-			return true
-		})
-		pause(ctx, min(time.Duration(woken)*perWaiter, longestPause))
+		pause(ctx, min(time.Duration(f.Tell())*perWaiter, longestPause))
 	}
+}
+
+// Tell wakes those who wait for what is new, once, and returns how many those may be. It is
+// what [Feed.Run] does time and again, for a node without goroutines.
+func (f *Feed) Tell() (woken int64) {
+	f.topics.Range(func(_, t any) bool {
+		woken += t.(*topic).tell()
+		return true
+	})
+	return woken
 }
 
 // pause waits for d or for ctx to end.

@@ -18,6 +18,7 @@ import (
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/feed"
 )
 
 // Config is what a [Node] is made of.
@@ -41,11 +42,13 @@ type Node struct {
 	machine *fsm.Machine
 	index   uint64
 	moved   chan struct{} // closed when the machine moves on
+	feed    *feed.Feed
 }
 
 // New makes a node, and founds its cluster.
 func New(cfg Config) *Node {
 	n := &Node{cfg: cfg, machine: fsm.New(), moved: make(chan struct{})}
+	n.feed = feed.New(n.machine.View())
 	if cfg.ClusterID != "" {
 		n.carryOut(fsm.Command{Op: fsm.Genesis{
 			ClusterID: cfg.ClusterID, RegistryID: cfg.Registry, KeyID: client.KeyID(cfg.Key), HistoryKeep: cfg.HistoryKeep,
@@ -82,6 +85,8 @@ func (n *Node) apply(entry fsm.Entry) []fsm.Result {
 	results := n.machine.Apply(n.index, entry)
 	close(n.moved)
 	n.moved = make(chan struct{})
+	n.feed.Publish(n.machine.View(), results)
+	n.feed.Tell()
 	return results
 }
 
@@ -113,6 +118,9 @@ func (n *Node) state() (fsm.View, <-chan struct{}) {
 	defer n.mu.Unlock()
 	return n.machine.View(), n.moved
 }
+
+// Feed returns the transactions.
+func (n *Node) Feed() *feed.Feed { return n.feed }
 
 // Sign returns the signature of a receipt's payload.
 func (n *Node) Sign(payload []byte) (string, error) {
@@ -157,4 +165,12 @@ func (n *Node) Ready() []cluster.Check {
 		check.Detail = "the cluster has not been founded yet"
 	}
 	return []cluster.Check{check}
+}
+
+// Reset has the feed forget what it holds in memory, as when a snapshot is installed.
+func (n *Node) Reset() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.feed.Reset(n.machine.View())
+	n.feed.Tell()
 }

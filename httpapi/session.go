@@ -1,0 +1,263 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/gorilla/websocket"
+	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/cluster"
+	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/feed"
+)
+
+// Close codes of a WebSocket that are tesd's own.
+const (
+	closeSlow = 4408 // the caller takes too little; the reason has the last revision that was sent
+	closeGap  = 4410 // the watch cannot go on where it wants to
+)
+
+const (
+	maxMessage  = 64 << 10    // bytes of a message from a caller
+	maxBad      = 10          // messages that cannot be used, until the connection ends
+	maxPending  = 1 << 20     // bytes that wait for a caller, before its next message is read
+	closingTime = time.Second // for the caller's part of the closing handshake
+)
+
+// session is one WebSocket. Its goroutine writes what the registry's transactions are; a
+// second one reads and answers the caller's messages. Both write to the outbox, which the
+// first one flushes.
+type session struct {
+	c         *call
+	s         *Server
+	id        string
+	connected time.Time
+	active    atomic.Int64  // when the caller last sent anything, Unix milliseconds
+	sent      atomic.Uint64 // up to which revision everything was written
+	watch     watch
+	cursor    *feed.Cursor
+	out       *outbox
+
+	writing sync.Mutex
+	ws      *websocket.Conn
+	bad     int // the reader's
+}
+
+// send writes one message.
+func (n *session) send(message any) error {
+	text, err := json.Marshal(message, jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return fmt.Errorf("encoding a message: %w", err)
+	}
+	n.writing.Lock()
+	defer n.writing.Unlock()
+	return n.ws.WriteMessage(websocket.TextMessage, text)
+}
+
+func (n *session) sendEvents(events []*encodedEvent) error {
+	n.writing.Lock()
+	defer n.writing.Unlock()
+	for _, e := range events {
+		if err := n.ws.WritePreparedMessage(e.frame); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run serves the session until it ends, and ends it in good order if it can.
+func (n *session) run(ctx context.Context) {
+	defer n.ws.Close()
+	reading, done := context.WithCancelCause(ctx)
+	var reader sync.WaitGroup
+	reader.Go(func() { done(n.read(reading)) })
+	err := n.tell(reading)
+	if reading.Err() != nil && context.Cause(reading) != nil {
+		err = context.Cause(reading)
+	}
+	n.close(err)
+	done(err)
+	n.ws.SetReadDeadline(time.Now().Add(closingTime)) // for the caller's part of the handshake
+	reader.Wait()
+	n.s.log.Info("ws_close", "connectionId", n.id, "registryId", n.c.registry, "revision", n.sent.Load(), "reason", reasonText(err))
+}
+
+// tell writes transactions and heartbeats, and flushes what was written, until ctx ends or
+// something fails.
+func (n *session) tell(ctx context.Context) error {
+	beat := time.NewTicker(n.s.heartbeat)
+	defer beat.Stop()
+	for {
+		changed := n.cursor.Changed()
+		items, err := n.cursor.Take(portion)
+		if err != nil {
+			return err
+		}
+		events, err := n.c.encode(&n.watch, items)
+		if err == nil {
+			err = n.sendEvents(events)
+		}
+		if err == nil {
+			err = n.out.flush(n.s.patience)
+		}
+		if err != nil {
+			return err
+		}
+		n.sent.Store(n.cursor.After())
+		if len(items) > 0 {
+			continue
+		}
+		select {
+		case <-changed:
+		case <-n.out.filled:
+		case <-beat.C:
+			if err := n.beat(); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// beat writes what a caller hears even if nothing happens.
+func (n *session) beat() error {
+	if n.watch.filtered() {
+		if err := n.send(bookmarkMessage{"bookmark", n.cursor.After()}); err != nil {
+			return err
+		}
+	}
+	if err := n.send(pingMessage{"ping", n.s.now().UnixMilli()}); err != nil {
+		return err
+	}
+	return n.ws.WriteControl(websocket.PingMessage, nil, time.Time{})
+}
+
+// heard notes that the caller lives.
+func (n *session) heard() {
+	n.active.Store(n.s.now().UnixMilli())
+	n.ws.SetReadDeadline(time.Now().Add(2*n.s.heartbeat + n.s.heartbeat/2))
+}
+
+// read answers the caller's messages until the connection ends. It returns why it did.
+func (n *session) read(ctx context.Context) error {
+	n.ws.SetReadLimit(maxMessage)
+	n.ws.SetPongHandler(func(string) error { n.heard(); return nil })
+	n.ws.SetPingHandler(func(data string) error {
+		n.heard()
+		return n.ws.WriteControl(websocket.PongMessage, []byte(data), time.Time{})
+	})
+	for {
+		n.heard()
+		kind, text, err := n.ws.ReadMessage()
+		switch {
+		case err != nil:
+			return ended(err)
+		case ctx.Err() != nil: // only the end of the connection is awaited
+			continue
+		case kind != websocket.TextMessage:
+			return closing{websocket.CloseUnsupportedData, "a message must be text"}
+		case !utf8.Valid(text):
+			return closing{websocket.CloseInvalidFramePayloadData, "a message must be UTF-8"}
+		}
+		for n.out.pending() > maxPending { // the caller takes its answers before it asks for more
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if err := n.answer(text); err != nil {
+			return err
+		}
+	}
+}
+
+// closing is a reason to end a session that is told to the caller.
+type closing struct {
+	code int
+	text string
+}
+
+// Error returns the reason in words.
+func (c closing) Error() string { return c.text }
+
+// errGone says that the caller ended the session, or fell silent.
+var errGone = errors.New("the caller is gone")
+
+// ended is what an error of reading comes to.
+func ended(err error) error {
+	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+		return fmt.Errorf("%w: it was silent for two heartbeats", errGone)
+	}
+	if errors.Is(err, websocket.ErrReadLimit) {
+		return closing{websocket.CloseMessageTooBig, "a message exceeds 64 KiB"}
+	}
+	return fmt.Errorf("%w: %w", errGone, err)
+}
+
+// close says why the session ends, if the caller can be told.
+func (n *session) close(err error) {
+	code, text := websocket.CloseInternalServerErr, "the server failed"
+	told, _ := errors.AsType[closing](err)
+	switch {
+	case errors.Is(err, errGone):
+		n.out.end()
+		return
+	case told.code != 0:
+		code, text = told.code, told.text
+	case errors.Is(err, errSlow):
+		n.s.log.Warn("ws_slow", "connectionId", n.id, "registryId", n.c.registry, "revision", n.sent.Load())
+		code, text = closeSlow, fmt.Sprintf("too slow; everything was sent up to revision %d", n.sent.Load())
+	case errors.Is(err, cluster.ErrShuttingDown):
+		code, text = websocket.CloseServiceRestart, "the node is shutting down; go on at another one"
+	case errors.Is(err, feed.ErrCompacted):
+		n.send(n.compacted())
+		code, text = closeGap, "the revision is no longer kept"
+	case errors.Is(err, cluster.ErrNotReady):
+		code, text = websocket.CloseTryAgainLater, err.Error()
+	default:
+		n.s.log.Error("ws_error", "connectionId", n.id, "registryId", n.c.registry, "error", err)
+	}
+	n.writing.Lock()
+	n.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, shorten(text)), time.Time{})
+	n.writing.Unlock()
+	if n.out.flush(n.s.patience) != nil {
+		n.out.Conn.Close()
+	}
+	n.out.end()
+}
+
+// gapOf is the message that tells of a place where a watch cannot go on.
+func (n *session) gapOf(err error, r fsm.Registry) gapMessage {
+	body := n.c.errorBody(err)
+	m := gapMessage{Type: "error", Status: "ERROR", Code: body.Code, Error: body}
+	if body.Code == client.CodeRevisionCompacted {
+		m.OldestRevision = r.OldestRevision()
+	}
+	return m
+}
+
+// compacted is the message of a watch that the history has overtaken.
+func (n *session) compacted() gapMessage {
+	r, _ := n.s.node.View().Registry(n.c.registry)
+	return n.gapOf(compacted("?since", n.cursor.After()+1, r), r)
+}
+
+// shorten makes a text fit a close frame.
+func shorten(text string) string { return text[:min(len(text), 120)] }
+
+func reasonText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
