@@ -97,6 +97,9 @@ var wireTypes = map[string]any{
 			},
 			{ID: "n2", Address: "127.0.0.1:9002", Voter: true},
 		},
+		Connections: []client.Connection{
+			{ID: "x", RegistryID: "r", RemoteAddress: "127.0.0.1:5000", ConnectedAt: 1, LastActivity: 2, Revision: 7},
+		},
 	},
 	"error": client.ErrorResponse{Error: client.ErrorBody{
 		Code: client.CodeRegistryInvalid, Message: "m",

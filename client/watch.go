@@ -121,7 +121,10 @@ func (w *watcher) run(ctx context.Context, yield func(Event, error) bool) error 
 // lost is an error after which another connection may fare better.
 type lost struct{ err error }
 
+// Error says what happened to the connection.
 func (l *lost) Error() string { return l.err.Error() }
+
+// Unwrap gives what the error comes from.
 func (l *lost) Unwrap() error { return l.err }
 
 // connect watches by one connection.

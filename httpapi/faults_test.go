@@ -166,7 +166,7 @@ func TestUnfounded(t *testing.T) {
 			t.Errorf("health is %+v", got)
 		}
 	}
-	if got := h.get("/cluster").body; got != `{"clusterId":"","leader":"","term":0,"nodes":[]}` {
+	if got := h.get("/cluster").body; got != `{"clusterId":"","leader":"","term":0,"nodes":[],"connections":[]}` {
 		t.Errorf("cluster is %s", got)
 	}
 }
