@@ -48,7 +48,10 @@ type (
 	}
 
 	statusCall  = struct{}
-	statusReply = struct{ Status Status }
+	statusReply = struct {
+		ID     raft.ServerID // of the node that answered, as in termReply
+		Status Status
+	}
 
 	// probeCall asks a node who it is and what it is part of. Decider names who would
 	// decide on the founders, and in which life; a leader that asks leaves it empty.
@@ -158,7 +161,18 @@ func newCaller(dial func(context.Context, string) (net.Conn, error)) *caller {
 // call calls a method of the node at address and waits for the reply or for ctx. An
 // error that wraps errNotSent proves that nothing was sent. The reply is made here:
 // net/rpc may still write to it after the caller has given up.
+//
+// A connection may have ended unnoticed since the last call, with the process at its other
+// end; what was not sent for that reason is sent once more.
 func call[Reply any](ctx context.Context, c *caller, address, method string, args any) (Reply, error) {
+	reply, err := callOnce[Reply](ctx, c, address, method, args)
+	if errors.Is(err, rpc.ErrShutdown) {
+		return callOnce[Reply](ctx, c, address, method, args)
+	}
+	return reply, err
+}
+
+func callOnce[Reply any](ctx context.Context, c *caller, address, method string, args any) (Reply, error) {
 	reply, none := new(Reply), *new(Reply)
 	peer, err := c.peer(ctx, address)
 	if err != nil {
@@ -300,7 +314,7 @@ func (s *service) Term(_ termCall, reply *termReply) error {
 
 // Status answers what this node knows about itself.
 func (s *service) Status(_ statusCall, reply *statusReply) error {
-	reply.Status = s.n.Status()
+	*reply = statusReply{s.n.port.id, s.n.Status()}
 	return nil
 }
 

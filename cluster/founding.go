@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -113,10 +114,20 @@ func (f *founding) round(ctx context.Context) (id identity, waiting string) {
 	}
 	self := f.self()
 	replies, silent := f.probe(ctx, self)
+	// One that was removed may not know of this node: those with a leader are asked first.
+	slices.SortStableFunc(replies, func(a, b probeReply) int { return cmp.Compare(rank(a), rank(b)) })
 	for _, r := range replies {
-		if r.Initialised {
-			return f.consider(id, self, r)
+		if !r.Initialised {
+			break
 		}
+		next, why := f.consider(id, self, r)
+		if why == "" {
+			return next, ""
+		}
+		waiting = cmp.Or(waiting, why)
+	}
+	if waiting != "" {
+		return id, waiting
 	}
 	switch decider := f.peers[0].ID; {
 	case !slices.ContainsFunc(f.peers, func(p Peer) bool { return p.ID == self.ID }):
@@ -132,6 +143,17 @@ func (f *founding) round(ctx context.Context) (id identity, waiting string) {
 	}
 	slices.SortFunc(id.Founders, func(a, b founder) int { return strings.Compare(a.ID, b.ID) })
 	return id, ""
+}
+
+// rank orders answers by how much they know: of members with a leader, other members, others.
+func rank(r probeReply) int {
+	switch {
+	case r.Initialised && r.Led:
+		return 0
+	case r.Initialised:
+		return 1
+	}
+	return 2
 }
 
 // probe asks the other peers, all at once, and returns the answers of those that

@@ -82,6 +82,7 @@ func (n *Node) watchLeader(ctx context.Context, c *consensus) {
 // lead makes this node ready each time it becomes the leader.
 func (n *Node) lead(ctx context.Context, c *consensus, gained <-chan bool) {
 	for {
+		told := ""
 		select {
 		case leader := <-gained:
 			for leader && ctx.Err() == nil && c.raft.State() == raft.Leader {
@@ -89,7 +90,10 @@ func (n *Node) lead(ctx context.Context, c *consensus, gained <-chan bool) {
 				if err == nil {
 					break
 				}
-				n.log.Warn("the leader is not ready yet", "reason", err)
+				if told != err.Error() {
+					told = err.Error()
+					n.log.Warn("the leader is not ready yet", "reason", err)
+				}
 				pause(ctx, 250*time.Millisecond)
 			}
 		case <-ctx.Done():
@@ -105,6 +109,9 @@ func (n *Node) becomeReady(ctx context.Context, c *consensus) error {
 	term := c.raft.CurrentTerm()
 	if _, err := n.applyOwn(ctx, c, fsm.Lead{Node: n.cfg.NodeID, Term: term}); err != nil {
 		return err
+	}
+	if reason := n.founding.awaited(); reason != "" {
+		return notReady("%s", reason)
 	}
 	if !n.adapter.view().Founded() {
 		genesis := n.genesis()

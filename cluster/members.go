@@ -67,7 +67,7 @@ func (n *Node) Members(ctx context.Context) []Member {
 			continue
 		}
 		group.Go(func() {
-			if reply, err := call[statusReply](ctx, n.calls, string(s.Address), "Status", statusCall{}); err == nil {
+			if reply, err := call[statusReply](ctx, n.calls, string(s.Address), "Status", statusCall{}); err == nil && reply.ID == s.ID {
 				members[i].Status = &reply.Status
 			}
 		})

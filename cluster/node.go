@@ -259,6 +259,7 @@ func (n *Node) stopRaft(c *consensus) error {
 	n.entries.close(n.cfg.Timing.Stop)
 	stopped := make(chan error, 1)
 	future := c.raft.Shutdown()
+	n.port.hangUp()
 	go func() { stopped <- future.Error() }()
 	var err error
 	select {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -38,8 +39,11 @@ type port struct {
 	expected func(raft.ServerAddress) (raft.ServerID, error)
 	done     chan struct{} // closed by Close
 
+	life context.Context // ends what is being dialed for raft
+	stop context.CancelFunc
+
 	mu    sync.Mutex
-	conns map[*accepted]struct{} // to close at the end; nil after it
+	conns map[*tracked]struct{} // to close at the end; nil after it
 	group sync.WaitGroup
 }
 
@@ -48,9 +52,10 @@ func listen(network Network, id raft.ServerID, address string, calls func(net.Co
 	if err != nil {
 		return nil, err
 	}
+	life, stop := context.WithCancel(context.Background())
 	return &port{
-		network: network, id: id, address: raft.ServerAddress(address), listener: l, calls: calls,
-		raft: make(chan net.Conn), done: make(chan struct{}), conns: make(map[*accepted]struct{}),
+		life: life, stop: stop, network: network, id: id, address: raft.ServerAddress(address), listener: l, calls: calls,
+		raft: make(chan net.Conn), done: make(chan struct{}), conns: make(map[*tracked]struct{}),
 	}, nil
 }
 
@@ -68,6 +73,13 @@ func (p *port) serve() error {
 			if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 				continue
 			}
+			if passing(err) {
+				select {
+				case <-time.After(acceptPause):
+				case <-p.done:
+				}
+				continue
+			}
 			p.Close()
 			return err
 		}
@@ -77,8 +89,17 @@ func (p *port) serve() error {
 	}
 }
 
+// acceptPause is how long nobody is let in after that failed.
+const acceptPause = 50 * time.Millisecond
+
+// passing reports whether an error of accepting a connection says nothing about the next
+// one: too many files are open, or the other side went away.
+func passing(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ECONNABORTED)
+}
+
 // hello reads what the connection speaks and hands it on.
-func (p *port) hello(conn *accepted) {
+func (p *port) hello(conn *tracked) {
 	conn.SetReadDeadline(time.Now().Add(helloTimeout))
 	protocol, err := readByte(conn)
 	wanted := ""
@@ -99,6 +120,8 @@ func (p *port) hello(conn *accepted) {
 		select {
 		case p.raft <- conn: // raft's transport owns and closes it from here
 		case <-p.done:
+			conn.Close()
+		case <-time.After(helloTimeout): // raft does not run here
 			conn.Close()
 		}
 	case protocolCalls:
@@ -126,14 +149,14 @@ func readID(conn net.Conn) (string, error) {
 	return string(id), err
 }
 
-// accepted is a connection that leaves the port's list when it is closed.
-type accepted struct {
+// tracked is a connection that leaves the port's list when it is closed.
+type tracked struct {
 	net.Conn
 	port *port
 }
 
 // Close closes the connection.
-func (a *accepted) Close() error {
+func (a *tracked) Close() error {
 	a.port.mu.Lock()
 	delete(a.port.conns, a)
 	a.port.mu.Unlock()
@@ -141,14 +164,14 @@ func (a *accepted) Close() error {
 }
 
 // track takes a connection into the list; nil if the port is closed.
-func (p *port) track(conn net.Conn) *accepted {
+func (p *port) track(conn net.Conn) *tracked {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.conns == nil {
 		conn.Close()
 		return nil
 	}
-	a := &accepted{conn, p}
+	a := &tracked{conn, p}
 	p.conns[a] = struct{}{}
 	return a
 }
@@ -171,6 +194,7 @@ func (p *port) Close() error {
 		return nil
 	}
 	close(p.done)
+	p.stop()
 	for a := range p.conns { // any order: all are closed
 		a.Conn.Close()
 	}
@@ -183,13 +207,31 @@ func (p *port) Addr() net.Addr { return portAddr(p.address) }
 
 // Dial connects to another node's raft, if it is who the cluster's configuration says.
 func (p *port) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(p.life, timeout)
 	defer cancel()
 	id, err := p.expected(address)
 	if err != nil {
 		return nil, err
 	}
-	return p.dial(ctx, string(address), append([]byte{protocolRaft, byte(len(id))}, id...))
+	conn, err := p.dial(ctx, string(address), append([]byte{protocolRaft, byte(len(id))}, id...))
+	if err != nil {
+		return nil, err
+	}
+	if t := p.track(conn); t != nil {
+		return t, nil
+	}
+	return nil, net.ErrClosed
+}
+
+// hangUp breaks all connections of raft and those that are being made, so that raft, which
+// waits for its calls when it shuts down, does not wait for one that nobody answers.
+func (p *port) hangUp() {
+	p.stop()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for t := range p.conns { // any order: all are closed
+		t.Conn.Close()
+	}
 }
 
 func (p *port) dial(ctx context.Context, address string, hello []byte) (net.Conn, error) {

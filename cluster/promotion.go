@@ -36,7 +36,7 @@ func (p *promotion) tick(ctx context.Context, n *Node, c *consensus) {
 		p.ticks = nil
 		return
 	}
-	behind := lagging(n.Members(ctx), c.raft.CommitIndex())
+	behind := lagging(n.Members(ctx), n.adapter.view().Cluster().ClusterID, c.raft.CommitIndex())
 	ticks := make(map[raft.ServerID]int)
 	for _, s := range waiting {
 		if reason := behind.hold(nodeIDOf(s.ID)); reason != "" {
@@ -71,12 +71,14 @@ type lag struct {
 	voters, others map[string]string
 }
 
-func lagging(members []Member, commit uint64) lag {
+func lagging(members []Member, clusterID string, commit uint64) lag {
 	l := lag{make(map[string]string), make(map[string]string)}
 	for _, m := range members {
 		reason := ""
 		if m.Status == nil {
 			reason = fmt.Sprintf("node %s does not answer", m.ID)
+		} else if m.Status.ClusterID != clusterID { // it has not applied the first entry yet
+			reason = fmt.Sprintf("node %s has not joined yet", m.ID)
 		} else if m.Status.AppliedIndex+maxLag < commit {
 			reason = fmt.Sprintf("node %s is behind", m.ID)
 		}

@@ -150,10 +150,14 @@ func (q *proposer) run(ctx context.Context) {
 			return
 		}
 		if batch := q.take(); len(batch) > 0 {
-			if c := q.node.started(); c.raft.State() == raft.Leader {
-				q.commit(ctx, c.raft, batch)
-			} else {
+			switch c := q.node.started(); {
+			case c.raft.State() != raft.Leader:
 				q.forward(ctx, c, batch)
+			case c.index.ready.Load() != c.raft.CurrentTerm():
+				// It may have a registry to import first, or a restored cluster to complete.
+				refuseAll(batch, notReady("the leader is not ready yet"))
+			default:
+				q.commit(ctx, c.raft, batch)
 			}
 		}
 	}

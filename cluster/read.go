@@ -28,12 +28,17 @@ func (n *Node) Read(ctx context.Context, o ReadOptions) (fsm.View, error) {
 	if reason := n.unfit(); reason != "" {
 		return fsm.View{}, notReady("%s", reason)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(n.life, cancel)()
 	enough, err := n.freshness(ctx, o)
 	if err != nil {
 		return fsm.View{}, err
 	}
 	view, err := n.adapter.wait(ctx, enough)
-	if err != nil {
+	if err != nil && n.life.Err() != nil {
+		return fsm.View{}, ErrShuttingDown
+	} else if err != nil {
 		return fsm.View{}, notReady("the deadline passed before this node had the state that the read needs")
 	}
 	return view, nil
