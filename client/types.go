@@ -286,7 +286,7 @@ type ClusterStatus struct {
 	Nodes     []NodeStatus `json:"nodes"`
 
 	// Connections are those of the node that answers which are told of transactions.
-	Connections []Connection `json:"connections"`
+	Connections []Connection `json:"connections,omitzero"`
 }
 
 // Connection is a WebSocket, or a stream of events, of a node.

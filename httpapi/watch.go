@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -163,16 +162,6 @@ func (s *Server) encodeEvent(t *fsm.Transaction, receipts bool) (*encodedEvent, 
 		return nil, fmt.Errorf("encoding an event: %w", err)
 	}
 	return &encodedEvent{t.Revision, text, frame}, nil
-}
-
-// nextEvents waits for transactions behind the cursor, and returns those that the watch is
-// told of.
-func (c *call) nextEvents(ctx context.Context, w *watch, cursor *feed.Cursor) ([]*encodedEvent, error) {
-	items, err := cursor.Next(ctx, portion)
-	if err != nil {
-		return nil, err
-	}
-	return c.encode(w, items)
 }
 
 // encode returns the messages for those transactions that the watch is told of.
