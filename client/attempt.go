@@ -109,7 +109,7 @@ func (c *Client) attempt(ctx context.Context, endpoint string, call *call) (*ans
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout(ctx))
 	defer cancel()
-	var wire wire
+	wire := wire{told: c.tells()}
 	req, err := call.request(wire.watch(ctx), endpoint)
 	if err != nil { // New has checked the endpoint, so this is not expected
 		return nil, &Error{Message: err.Error(), Outcome: OutcomeRejected, Endpoint: endpoint, IdempotencyKey: call.key, err: err}
@@ -204,7 +204,14 @@ func (call *call) refusal(endpoint string, resp *http.Response, body []byte) *Er
 
 // A wire watches whether a request got a connection to travel on.
 type wire struct {
+	told        bool // the transport is known to say what it does
 	wanted, got atomic.Bool
+}
+
+// tells reports whether the client's transport is net/http's, which says when a request gets a connection.
+func (c *Client) tells() bool {
+	_, native := c.http.Transport.(*http.Transport)
+	return native || c.http.Transport == nil
 }
 
 // watch makes the wire see the requests of the context that it returns.
@@ -219,7 +226,7 @@ func (w *wire) watch(ctx context.Context) context.Context {
 // transport that is not net/http's may report no connections; its word is then taken for dial errors
 // alone.
 func (w *wire) unused(err error) bool {
-	if w.wanted.Load() {
+	if w.told || w.wanted.Load() {
 		return !w.got.Load()
 	}
 	op, ok := errors.AsType[*net.OpError](err)

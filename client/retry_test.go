@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"syscall"
@@ -246,6 +247,25 @@ func TestReadsLeaveNothingUnknown(t *testing.T) {
 			}
 		})
 	}
+}
+
+// cancellingJar ends a call after its request was made and before that gets a connection.
+type cancellingJar struct{ cancel func() }
+
+func (j cancellingJar) Cookies(*url.URL) []*http.Cookie { j.cancel(); return nil }
+
+func (cancellingJar) SetCookies(*url.URL, []*http.Cookie) {}
+
+// TestEndedBeforeAConnection proves that a write was not applied that ended before it had a connection to
+// travel on.
+func TestEndedBeforeAConnection(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	c, err := client.New([]string{"http://127.0.0.1:1"}, client.WithHTTPClient(&http.Client{Jar: cancellingJar{cancel}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Bump(ctx, client.BumpRequest{Scope: client.Patch, EntityID: "a"})
+	checkClass(t, err, client.ErrUnavailable)
 }
 
 // TestPace holds the attempts to the nodes and the times that the package documentation promises.

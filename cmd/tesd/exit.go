@@ -55,7 +55,7 @@ func exitCode(err error) int {
 		return failed // it was interrupted, which says nothing about the cluster
 	case refused != nil && refused.Code == client.CodeIdempotencyKeyReused:
 		return exitConflict
-	case errors.Is(err, client.ErrNotFound):
+	case errors.Is(err, client.ErrNotFound), errors.Is(err, client.ErrGap):
 		return exitNotFound
 	case errors.Is(err, client.ErrConflict):
 		return exitConflict

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/glob"
 )
 
 // maxPage is how many transactions a server gives at once.
@@ -108,7 +109,7 @@ func (p *page) history(h client.HistoryResponse, o client.HistoryOptions) {
 		var rows [][]string
 		for _, e := range h.Events {
 			row := []string{
-				strconv.FormatUint(e.Revision, 10), time.UnixMilli(e.Timestamp).UTC().Format("2006-01-02T15:04:05.000Z"),
+				strconv.FormatUint(e.Revision, 10), timeText(e.Timestamp),
 				e.Kind, e.Actor, changesText(e.Changes, o.EntityID), e.TransactionID,
 			}
 			if o.Receipts {
@@ -128,15 +129,18 @@ func (p *page) history(h client.HistoryResponse, o client.HistoryOptions) {
 	}
 }
 
-// changesText tells a transaction's changes in one line: the one of the entity that was
-// asked for, or the first, and how many more there are.
-func changesText(changes []client.Change, entityID string) string {
+// timeText is a time of Unix milliseconds, for people.
+func timeText(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// changesText tells a transaction's changes in one line: the first of an entity that was
+// asked for, by its id or a glob, or the first of all, and how many more there are.
+func changesText(changes []client.Change, asked string) string {
 	if len(changes) == 0 {
 		return "-"
 	}
 	shown := changes[0]
 	for _, c := range changes {
-		if c.EntityID == entityID {
+		if glob.Match(asked, c.EntityID) {
 			shown = c
 			break
 		}

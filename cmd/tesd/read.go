@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -115,15 +116,11 @@ func (a *app) listCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	t = a.tool(c)
-	c.Flags().StringVar(&o.Type, "type", "", "those of this `type`: global, component, api-scope, cli-tool or documentation")
+	addType(c, &o.Type, "those")
 	c.Flags().StringVar(&o.Parent, "parent", "", "those whose parent is this `entity`")
-	suggestFlag(c, "type", cobra.FixedCompletions([]cobra.Completion{"global", "component", "api-scope", "cli-tool", "documentation"}, cobra.ShellCompDirectiveNoFileComp))
 	suggestFlag(c, "parent", t.suggestEntities)
 	c.Flags().StringVar(&o.Query, "query", "", "those that match this `text`")
 	return a.command(c, func(ctx context.Context, _ []string) error {
-		if o.Type != "" && !fsm.EntityType(o.Type).Valid() {
-			return usagef("--type %q is not global, component, api-scope, cli-tool or documentation", o.Type)
-		}
 		c, err := t.client()
 		if err != nil {
 			return err
@@ -145,6 +142,29 @@ func (a *app) listCommand() *cobra.Command {
 				count(len(resp.Entities), "entity", "entities"), resp.RegistryID, resp.Lifecycle, resp.Revision)
 		})
 	})
+}
+
+// entityType is a type of entities as the value of a flag.
+type entityType string
+
+// String, Set and Type make it one.
+func (e *entityType) String() string { return string(*e) }
+
+func (e *entityType) Set(s string) error {
+	if !fsm.EntityType(s).Valid() {
+		return errors.New("not global, component, api-scope, cli-tool or documentation")
+	}
+	*e = entityType(s)
+	return nil
+}
+
+func (e *entityType) Type() string { return "type" }
+
+// addType adds a flag that selects what is of a type of entities.
+func addType(c *cobra.Command, value *string, what string) {
+	c.Flags().Var((*entityType)(value), "type", what+" of this `type`: global, component, api-scope, cli-tool or documentation")
+	suggestFlag(c, "type", cobra.FixedCompletions(
+		[]cobra.Completion{"global", "component", "api-scope", "cli-tool", "documentation"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // exported is a registry as export writes it and FILE of migrate and validate reads it.

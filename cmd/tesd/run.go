@@ -11,10 +11,11 @@ import (
 
 // app is what a command may use of the world.
 type app struct {
-	getenv func(name string) string // "" for what is not set
-	stdin  io.Reader
-	stdout io.Writer
-	stderr io.Writer
+	environ []string                 // of the process, for those that it starts
+	getenv  func(name string) string // "" for what is not set
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
 
 	started bool // a command was found and its flags and arguments accepted
 }
@@ -28,8 +29,8 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		env[name] = value
 	}
 	a := &app{
-		getenv: func(name string) string { return env[name] },
-		stdin:  stdin, stdout: stdout, stderr: stderr,
+		environ: environ, getenv: func(name string) string { return env[name] },
+		stdin: stdin, stdout: stdout, stderr: stderr,
 	}
 	root := a.rootCommand()
 	root.SetArgs(append([]string{}, args...)) // of nil, cobra would take the process's own
@@ -68,7 +69,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 unavaila
 	root.AddCommand(
 		a.serveCommand(), a.devCommand(), a.nodeCommand(), a.backupCommand(), a.restoreCommand(),
 		a.bumpCommand(), a.batchCommand(), a.putCommand(), a.deleteCommand(), a.migrateCommand(),
-		a.getCommand(), a.listCommand(), a.historyCommand(), a.exportCommand(), a.diffCommand(),
+		a.getCommand(), a.listCommand(), a.historyCommand(), a.watchCommand(), a.exportCommand(), a.diffCommand(),
 		a.registriesCommand(), a.statusCommand(),
 		a.validateCommand(), a.verifyCommand(),
 		a.versionCommand(), a.completionCommand(),

@@ -10,9 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/client/clienttest"
 )
 
 // TestScripts runs the command line as users do, in this process, against a fake cluster.
@@ -35,6 +37,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("DOWN", down.URL)
 			e.Setenv("TESD_ENDPOINTS", up.URL)
 			e.Setenv("KEY", fakeKey)
+			e.Setenv("WATCHED", newWatched(tb))
 			first := chain("r").Events[0]
 			receipt, err := json.Marshal(client.Receipt{RegistryID: "r", Revision: first.Revision, Payload: first.Payload,
 				Hash: first.Hash, Signature: first.Signature, KeyID: first.KeyID})
@@ -61,6 +64,23 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// newWatched starts a tesd whose registry has three entities and four transactions, and
+// returns where it is.
+func newWatched(tb testing.TB) string {
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	srv := clienttest.New(tb, clienttest.WithClock(func() time.Time { return noon }))
+	entity := func(id, kind string) client.Entity {
+		return client.Entity{ID: id, Type: kind, CurrentVersion: "1.0.0", UpdateStrategy: "independent", DisplayName: id}
+	}
+	srv.Seed(entity("global:shop", "global"), entity("component:a", "component"), entity("component:b", "component"))
+	for _, id := range []string{"component:a", "global:shop", "component:b"} {
+		if _, err := srv.Client().Bump(tb.Context(), client.BumpRequest{Scope: client.Minor, EntityID: id}); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return srv.URL
 }
 
 // runScript runs tesd with the arguments and the environment of a script.

@@ -17,17 +17,27 @@ import (
 // defaultKeyEnv is the environment variable that holds the signing key unless told otherwise.
 const defaultKeyEnv = "VERSION_SIGNING_KEY"
 
-// verifyFlags are the flags of verify.
-type verifyFlags struct {
-	history         bool
-	keyEnv, keyFile string
-	keyEnvGiven     bool
+// keyFlags say where the signing key to check with is.
+type keyFlags struct {
+	env, file string
+	envGiven  func() bool
 }
+
+// addKeyFlags adds them to a command.
+func addKeyFlags(c *cobra.Command, f *keyFlags) {
+	c.Flags().StringVar(&f.env, "signing-key-env", defaultKeyEnv, "`name` of the environment variable that holds the signing key")
+	c.Flags().StringVar(&f.file, "key-file", "", "`file` that holds the signing key")
+	f.envGiven = func() bool { return c.Flags().Changed("signing-key-env") }
+}
+
+// given reports whether a key was asked for.
+func (f *keyFlags) given() bool { return f.file != "" || f.envGiven() }
 
 func (a *app) verifyCommand() *cobra.Command {
 	var (
-		f verifyFlags
-		t *tool
+		history bool
+		keys    keyFlags
+		t       *tool
 	)
 	c := &cobra.Command{
 		Use:     "verify <FILE | --history> [flags]",
@@ -52,21 +62,19 @@ What does not hold makes the exit code 8.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	t = a.tool(c)
-	c.Flags().BoolVar(&f.history, "history", false, "check the whole history of the registry")
-	c.Flags().StringVar(&f.keyEnv, "signing-key-env", defaultKeyEnv, "`name` of the environment variable that holds the signing key")
-	c.Flags().StringVar(&f.keyFile, "key-file", "", "`file` that holds the signing key")
+	c.Flags().BoolVar(&history, "history", false, "check the whole history of the registry")
+	addKeyFlags(c, &keys)
 	return a.command(c, func(ctx context.Context, args []string) error {
-		if f.history == (len(args) == 1) {
+		if history == (len(args) == 1) {
 			return usagef("name a file, or give --history")
 		}
-		f.keyEnvGiven = c.Flags().Changed("signing-key-env")
-		key, err := a.signingKey(f)
+		key, err := a.signingKey(keys)
 		if err != nil {
 			return err
 		}
 		v := client.Verifier{Key: key}
 		var done client.Verified
-		if f.history {
+		if history {
 			done, err = t.verifyHistory(ctx, v)
 		} else {
 			done, err = a.verifyFile(v, args[0])
@@ -76,24 +84,24 @@ What does not hold makes the exit code 8.`,
 }
 
 // signingKey returns the key to check with, nil for none.
-func (a *app) signingKey(f verifyFlags) ([]byte, error) {
-	if f.keyFile != "" {
-		if f.keyEnvGiven {
+func (a *app) signingKey(f keyFlags) ([]byte, error) {
+	if f.file != "" {
+		if f.envGiven() {
 			return nil, usagef("--key-file and --signing-key-env exclude each other")
 		}
-		key, err := os.ReadFile(f.keyFile)
+		key, err := os.ReadFile(f.file)
 		if err == nil && len(key) == 0 {
-			err = fmt.Errorf("%s is empty", f.keyFile)
+			err = fmt.Errorf("%s is empty", f.file)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the signing key: %w", err)
 		}
 		return key, nil
 	}
-	key := a.getenv(f.keyEnv)
-	if key == "" && f.keyEnvGiven {
+	key := a.getenv(f.env)
+	if key == "" && f.envGiven() {
 		// Who names a variable wants signatures checked; to check less would not be noticed.
-		return nil, usagef("--signing-key-env names %s, which is not set", f.keyEnv)
+		return nil, usagef("--signing-key-env names %s, which is not set", f.env)
 	}
 	return []byte(key), nil
 }
@@ -183,6 +191,9 @@ func (t *tool) verifyHistory(ctx context.Context, v client.Verifier) (client.Ver
 	}
 }
 
+// noKeyText says what is not checked for want of a key.
+const noKeyText = "No signing key is given: only hashes and the chain are checked, not the signatures.\n"
+
 // verification is the outcome of verify as JSON.
 type verification struct {
 	Verified   bool   `json:"verified"`
@@ -208,7 +219,7 @@ func (a *app) verdict(f format, key []byte, done client.Verified, err error) err
 		return err
 	}
 	if len(key) == 0 {
-		a.tell("No signing key is given: only hashes and the chain are checked, not the signatures.\n")
+		a.tell(noKeyText)
 	}
 	out := verification{
 		Verified: err == nil, Receipts: done.Receipts, RegistryID: done.RegistryID, ClusterID: done.ClusterID,

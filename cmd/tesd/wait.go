@@ -51,7 +51,7 @@ func (t *tool) waitEntity(ctx context.Context, id, constraint string, limit time
 			return met, nil
 		})
 	if resp != nil && errors.Is(err, context.DeadlineExceeded) {
-		err = &lateError{id, resp.Entity.CurrentVersion, constraint, limit, err}
+		err = late(id, resp.Entity.CurrentVersion, constraint, limit, err)
 	}
 	return resp, err
 }
@@ -84,19 +84,17 @@ func pollEntity(ctx context.Context, read func(context.Context) (*client.EntityR
 	}
 }
 
-// lateError is an entity that did not come to the version that was waited for.
-type lateError struct {
-	id, version, constraint string
-	limit                   time.Duration
-	cause                   error
-}
+// lateError says that what was waited for did not come in time, and what came instead.
+type lateError struct{ message string }
 
-// Error tells the version that the entity has instead and, if it could not be read at the
-// last, why.
-func (e *lateError) Error() string {
-	text := fmt.Sprintf("entity %s has version %s, not %s, after %v", e.id, e.version, e.constraint, e.limit)
-	if failed, ok := errors.AsType[*client.Error](e.cause); ok {
+func (e *lateError) Error() string { return e.message }
+
+// late is the error of an entity that did not come to the version that was waited for. It
+// tells the version that the entity has instead and, if it could not be read at the last, why.
+func late(id, version, constraint string, limit time.Duration, cause error) error {
+	text := fmt.Sprintf("entity %s has version %s, not %s, after %v", id, version, constraint, limit)
+	if failed, ok := errors.AsType[*client.Error](cause); ok {
 		text += "; the last read failed: " + reasonOf(failed)
 	}
-	return text
+	return &lateError{text}
 }

@@ -83,7 +83,7 @@ func TestPollThatNeverSucceeds(t *testing.T) {
 // TestLateErrorTellsAnOutage that hides what became of the version.
 func TestLateErrorTellsAnOutage(t *testing.T) {
 	refused := &client.Error{Status: 503, Code: client.CodeNoLeader, Message: "no leader is known"}
-	late := &lateError{"a", "1.3.0", ">=1.4", time.Minute, errors.Join(context.DeadlineExceeded, refused)}
+	late := late("a", "1.3.0", ">=1.4", time.Minute, errors.Join(context.DeadlineExceeded, refused))
 	const want = "entity a has version 1.3.0, not >=1.4, after 1m0s; the last read failed: no leader is known (NO_LEADER)"
 	if late.Error() != want {
 		t.Errorf("it says %q, want %q", late, want)
