@@ -18,14 +18,15 @@ const (
 	// writing the log does.
 	snapshotBytes = 64 << 20
 
-	// minTrailing is how many entries the log keeps, at least, behind a snapshot, so
-	// that a follower that is a little behind needs no snapshot.
-	minTrailing = 4096
+	// Behind what the older snapshot needs, the log keeps this many entries more, as long
+	// as they are not above so many bytes, so that a follower that is a little behind needs
+	// no snapshot. An entry may hold one command or a thousand.
+	trailingEntries = 4096
+	trailingBytes   = 32 << 20
 )
 
 // keepHouse does what must be done now and then, while ctx lasts.
 func (n *Node) keepHouse(ctx context.Context, c *consensus) {
-	var lastSnapshot uint64 // index of the log when the last snapshot was taken
 	var promotion promotion
 	for {
 		n.hear(ctx, c)
@@ -44,7 +45,7 @@ func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 		n.checkSpace()
 		n.abdicate(ctx, c)
 		if n.adapter.logged.Load() > max(snapshotBytes, n.adapter.snapshotSize.Load()) {
-			lastSnapshot = n.takeSnapshot(c, lastSnapshot)
+			n.takeSnapshot(c)
 		}
 		pause(ctx, houseEvery)
 		if ctx.Err() != nil {
@@ -98,21 +99,35 @@ func (n *Node) hear(ctx context.Context, c *consensus) {
 	}
 }
 
-// takeSnapshot writes a snapshot. The log keeps what came since the one before, so
-// that the older of the two snapshots on disk stays usable.
-func (n *Node) takeSnapshot(c *consensus, last uint64) uint64 {
+// takeSnapshot writes a snapshot. The log keeps what came since the one before, so that
+// the older of the two snapshots on disk stays usable.
+func (n *Node) takeSnapshot(c *consensus) {
+	taken, err := n.cfg.Storage.Snapshots.List()
+	if err != nil {
+		n.log.Error("listing the snapshots failed", "error", err)
+		return
+	}
+	var last uint64
+	if len(taken) > 0 {
+		last = taken[0].Index // the newest
+	}
 	applied := c.raft.AppliedIndex()
 	settings := c.raft.ReloadableConfig()
-	settings.TrailingLogs = max(applied-min(last, applied)+minTrailing, minTrailing)
+	settings.TrailingLogs = trailing(applied-min(last, applied), n.adapter.logged.Load())
 	if err := c.raft.ReloadConfig(settings); err != nil {
 		n.log.Error("setting how much log a snapshot leaves", "error", err)
 	}
 	began := time.Now()
-	err := c.raft.Snapshot().Error()
-	if err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
+	if err := c.raft.Snapshot().Error(); err == nil {
+		n.log.Info("snapshot taken", "index", applied, "bytes", n.adapter.snapshotSize.Load(), "duration", time.Since(began))
+	} else if !errors.Is(err, raft.ErrNothingNewToSnapshot) {
 		n.log.Error("taking a snapshot failed", "error", err)
-		return last
 	}
-	n.log.Info("snapshot taken", "index", applied, "bytes", n.adapter.snapshotSize.Load(), "duration", time.Since(began))
-	return applied
+}
+
+// trailing returns how many entries the log keeps behind a snapshot, if so many
+// bytes came in so many entries since the snapshot before.
+func trailing(entries uint64, bytes int64) uint64 {
+	average := max(uint64(bytes)/max(entries, 1), 1)
+	return entries + min(trailingEntries, trailingBytes/average)
 }

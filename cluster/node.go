@@ -231,7 +231,7 @@ func (n *Node) raftConfig(id raft.ServerID, gained chan<- bool) *raft.Config {
 	// entry holds one command or a thousand.
 	cfg.SnapshotThreshold = math.MaxUint64
 	cfg.SnapshotInterval = time.Hour
-	cfg.TrailingLogs = minTrailing
+	cfg.TrailingLogs = trailingEntries
 	return cfg
 }
 

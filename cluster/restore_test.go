@@ -242,8 +242,10 @@ func TestSalvage(t *testing.T) {
 				c.Crash(n)
 				storage := &cluster.Storage{Log: n.Log, Stable: n.Store, Snapshots: n.Snapshots}
 				got, err := cluster.SalvageFrom(storage)
-				if err != nil || got.StateHash() != want.StateHash() {
-					t.Errorf("%s: salvaged %x, %v; want %x", n.ID, got.StateHash(), err, want.StateHash())
+				if err != nil {
+					t.Fatalf("%s: %v", n.ID, err)
+				} else if got.StateHash() != want.StateHash() {
+					t.Errorf("%s: salvaged %x, want %x", n.ID, got.StateHash(), want.StateHash())
 				}
 			}
 			for _, n := range c.Nodes {
