@@ -129,7 +129,9 @@ func (r *registry) checkPut(e *Entity, old *slot, createOnly bool) *Refusal {
 	if gone, ok := r.slots.Get(e.ID); ok && old == nil {
 		last, _ := ParseVersion(gone.version) // stored versions can be read
 		if v, _ := ParseVersion(e.CurrentVersion); v.Compare(last) <= 0 {
-			return refuseVersion(e.ID, e.CurrentVersion, gone.version)
+			refusal := refuseVersion(e.ID, e.CurrentVersion, gone.version)
+			refusal.Deleted = true
+			return refusal
 		}
 	}
 	return nil
@@ -165,7 +167,7 @@ func (m *Machine) delete(c *Command, request []byte, r *registry, op Delete) Res
 	}
 	d := m.begin(c, request, r)
 	d.t.Changes = []Change{{op.EntityID, old.version, "", old.def.DisplayName}}
-	d.set(op.EntityID, old.deleted(r.id, op.EntityID))
+	d.set(op.EntityID, old.deleted(r.id))
 	return d.commit()
 }
 

@@ -25,6 +25,14 @@ func newDigest(domain string) *digest {
 
 func (d *digest) uint(n uint64) { d.flush(); d.buf = binary.BigEndian.AppendUint64(d.buf, n) }
 
+func (d *digest) bool(b bool) {
+	n := uint64(0)
+	if b {
+		n = 1
+	}
+	d.uint(n)
+}
+
 func (d *digest) string(s string) {
 	d.uint(uint64(len(s)))
 	d.buf = append(d.buf, s...)

@@ -31,15 +31,57 @@ func nameOfKey(key string) (n keyName) {
 // ended. An answer is never kept: it is built again from the history.
 type keyEntry struct {
 	name     keyName
-	request  [16]byte // the command's requestHash
-	born     int64    // on the age clock
-	registry uint32   // ordinal of the registry; noRegistry for one that does not exist
-	noChange bool     // it succeeded without a transaction
-	revision uint64   // of the transaction, or of the registry when it succeeded without
-	refusal  *Refusal // nil if it succeeded
+	request  [16]byte       // the command's requestHash
+	born     int64          // on the age clock
+	registry uint32         // ordinal of the registry; noRegistry for one that does not exist
+	revision uint64         // of the transaction, or of the registry when there was none
+	other    *noTransaction // nil if it ended with a transaction
 }
 
 const noRegistry = ^uint32(0)
+
+// noTransaction is how a command ended that made no transaction.
+type noTransaction struct {
+	refusal *Refusal // nil if it succeeded, and changed nothing
+	version string   // of the entity that a put found as it should be
+}
+
+func noTransactionOf(result *Result) *noTransaction {
+	switch {
+	case result.Transaction != nil:
+		return nil
+	case result.Refusal == nil && len(result.Entities) == 1:
+		return &noTransaction{version: result.Entities[0].CurrentVersion}
+	}
+	return &noTransaction{refusal: result.Refusal}
+}
+
+// refused reports whether the command ended with a refusal; o may be nil.
+func (o *noTransaction) refused() bool { return o != nil && o.refusal != nil }
+
+// encode writes what decodeNoTransaction reads; o may be nil.
+func (o *noTransaction) encode(e *encoder) {
+	e.bool(o != nil)
+	if o == nil {
+		return
+	}
+	e.bool(o.refusal != nil)
+	if o.refusal != nil {
+		o.refusal.encode(e)
+	} else {
+		e.string(o.version)
+	}
+}
+
+func decodeNoTransaction(d *decoder) *noTransaction {
+	switch {
+	case !d.bool():
+		return nil
+	case d.bool():
+		return &noTransaction{refusal: decodeRefusal(d)}
+	}
+	return &noTransaction{version: d.string()}
+}
 
 // hash is the entry's part of the state hash.
 func (k *keyEntry) hash() Hash {
@@ -50,10 +92,7 @@ func (k *keyEntry) hash() Hash {
 	d.uint(uint64(k.registry))
 	d.uint(k.revision)
 	e := encoder{}
-	e.bool(k.noChange)
-	if k.refusal != nil {
-		k.refusal.encode(&e)
-	}
+	k.other.encode(&e)
 	d.bytes(e.buf)
 	return d.sum()
 }
@@ -108,7 +147,7 @@ func (m *Machine) findKey(name keyName) *keyEntry {
 // keepKey remembers the answer to a command with an idempotency key.
 func (m *Machine) keepKey(name keyName, request [16]byte, registryID string, result *Result) {
 	k := keyEntry{name: name, request: request, born: m.age, registry: noRegistry,
-		revision: result.Revision, refusal: result.Refusal, noChange: result.Refusal == nil && result.Transaction == nil}
+		revision: result.Revision, other: noTransactionOf(result)}
 	if r, ok := m.registries.Get(registryID); ok {
 		k.registry = r.ordinal
 		if result.Transaction != nil {
@@ -135,7 +174,7 @@ func (m *Machine) expireKey() bool {
 	if m.age-k.born < KeyTTL {
 		return false
 	}
-	if k.refusal == nil && !k.noChange {
+	if k.other == nil {
 		r, _ := m.registries.Get(m.names[k.registry])
 		r = m.writable(r)
 		r.keys.living--
@@ -152,17 +191,18 @@ func (m *Machine) expireKey() bool {
 // request under the same key.
 func (m *Machine) replay(c *Command, k *keyEntry) Result {
 	result := Result{Revision: k.revision, Replayed: true}
-	if k.refusal != nil {
-		result.Refusal, result.Revision = k.refusal, 0
+	if k.other.refused() {
+		result.Refusal, result.Revision = k.other.refusal, 0
 		return result
 	}
-	r, _ := m.registries.Get(m.names[k.registry])
-	if k.noChange {
+	if k.other != nil {
 		if put, ok := c.Op.(Put); ok {
-			result.Entities = []Entity{r.unchanged(put.Entity)}
+			put.Entity.CurrentVersion = k.other.version
+			result.Entities = []Entity{put.Entity}
 		}
 		return result
 	}
+	r, _ := m.registries.Get(m.names[k.registry])
 	t, err := r.transaction(r.chain(m.cluster.ClusterID), k.revision)
 	if err != nil { // keys hold back what they refer to, so the memory is damaged
 		panic("fsm: replaying an idempotent answer: " + err.Error())
@@ -178,24 +218,13 @@ func (m *Machine) replay(c *Command, k *keyEntry) Result {
 	return result
 }
 
-// unchanged returns the entity that a put without effect answered with. A version that
-// the put left out is that of today.
-func (r *registry) unchanged(e Entity) Entity {
-	if s := r.live(e.ID); s != nil && e.CurrentVersion == "" {
-		e.CurrentVersion = s.version
-	}
-	return e
-}
-
-// entitiesAfter returns the entities with the versions that the changes gave them. Of
-// an entity deleted since, only what the change itself says is left.
+// entitiesAfter returns the entities with the versions that the changes gave them, and
+// otherwise as they are now, or were when they were deleted.
 func (r *registry) entitiesAfter(changes []Change) []Entity {
 	entities := make([]Entity, len(changes))
 	for i, c := range changes {
-		entities[i] = Entity{ID: c.EntityID, DisplayName: c.DisplayName}
-		if s := r.live(c.EntityID); s != nil {
-			entities[i] = *s.def
-		}
+		s, _ := r.slots.Get(c.EntityID) // once there, a slot stays
+		entities[i] = *s.def
 		entities[i].CurrentVersion = c.NewVersion
 	}
 	return entities

@@ -45,6 +45,7 @@ type Refusal struct {
 	Item     int    // index of the refused request of a batch; -1 otherwise
 	Expected string // what a precondition asked for: a version, a revision
 	Actual   string // what it found
+	Deleted  bool   // Actual is the version that the entity was deleted at
 	Findings []Finding
 	Problems []Problem // of CodeInvalidRequest
 }
@@ -68,6 +69,9 @@ func (r *Refusal) Error() string {
 		}
 		return fmt.Sprintf("entity %q does not exist in registry %q", r.EntityID, r.Registry)
 	case CodeVersionConflict:
+		if r.Deleted {
+			return fmt.Sprintf("entity %q was deleted at version %q: it can come back above it only, not at %q", r.EntityID, r.Actual, r.Expected)
+		}
 		return fmt.Sprintf("version of %q is %q, not %q", r.EntityID, r.Actual, r.Expected)
 	case CodeEntityExists:
 		return fmt.Sprintf("entity %q exists already, at version %q", r.EntityID, r.Actual)
@@ -112,6 +116,7 @@ func (r *Refusal) encode(e *encoder) {
 	e.uint(uint64(r.Item + 1))
 	e.string(r.Expected)
 	e.string(r.Actual)
+	e.bool(r.Deleted)
 	e.uint(uint64(len(r.Findings)))
 	for _, f := range r.Findings {
 		e.string(f.Code)
@@ -122,7 +127,7 @@ func (r *Refusal) encode(e *encoder) {
 
 func decodeRefusal(d *decoder) *Refusal {
 	r := &Refusal{Code: Code(d.string()), Registry: d.string(), EntityID: d.string(), Item: int(d.uint()) - 1,
-		Expected: d.string(), Actual: d.string()}
+		Expected: d.string(), Actual: d.string(), Deleted: d.bool()}
 	for range d.count() {
 		r.Findings = append(r.Findings, Finding{Code: d.string(), EntityID: d.string(), Message: d.string()})
 	}

@@ -34,10 +34,12 @@ type heldKeys struct {
 	floor  uint64 // all living keys refer to revisions above this
 }
 
-// slot is what a registry knows under an entity id. It is immutable. A deleted
-// entity leaves its slot behind: the last version, and the index of its history.
+// slot is what a registry knows under an entity id. It is immutable. A deleted entity
+// leaves its slot behind: for its last version, which the id may not come back to, for the
+// index of its history, and for the answers under idempotency keys that speak of it.
 type slot struct {
-	def     *Entity // without CurrentVersion; nil if deleted
+	def     *Entity // without CurrentVersion
+	gone    bool    // it was deleted
 	digest  Hash    // of def
 	version string
 	revs    revList
@@ -56,7 +58,7 @@ func newSlot(registryID string, e *Entity, revs revList) *slot {
 	d := newDigest("entity")
 	d.bytes(def.appendJSON(nil, false))
 	s := &slot{def: &def, digest: d.sum(), version: e.CurrentVersion, revs: revs}
-	s.sum = s.hash(registryID, def.ID)
+	s.sum = s.hash(registryID)
 	return s
 }
 
@@ -64,22 +66,24 @@ func newSlot(registryID string, e *Entity, revs revList) *slot {
 func (s *slot) withVersion(registryID, version string) *slot {
 	next := *s
 	next.version = version
-	next.sum = next.hash(registryID, s.def.ID)
+	next.sum = next.hash(registryID)
 	return &next
 }
 
-// deleted returns the slot without its entity.
-func (s *slot) deleted(registryID, id string) *slot {
-	next := &slot{version: s.version, revs: s.revs}
-	next.sum = next.hash(registryID, id)
-	return next
+// deleted returns the slot of the entity once it is deleted.
+func (s *slot) deleted(registryID string) *slot {
+	next := *s
+	next.gone = true
+	next.sum = next.hash(registryID)
+	return &next
 }
 
-func (s *slot) hash(registryID, id string) Hash {
+func (s *slot) hash(registryID string) Hash {
 	d := newDigest("slot")
 	d.string(registryID)
-	d.string(id)
-	d.bytes(s.digest[:]) // zero for a deleted entity
+	d.string(s.def.ID)
+	d.bool(s.gone)
+	d.bytes(s.digest[:])
 	d.string(s.version)
 	return d.sum()
 }
@@ -118,7 +122,7 @@ func (r *registry) hash() Hash {
 
 // live returns the slot of an entity that exists, or nil.
 func (r *registry) live(id string) *slot {
-	if s, ok := r.slots.Get(id); ok && s.def != nil {
+	if s, ok := r.slots.Get(id); ok && !s.gone {
 		return s
 	}
 	return nil
@@ -128,20 +132,21 @@ func (r *registry) live(id string) *slot {
 // the slot that stood there before.
 func (r *registry) set(id string, s *slot) (was Hash) {
 	old, ok := r.slots.Set(id, s)
-	if !ok {
-		old = &slot{}
+	if ok {
+		was = old.sum
 	}
-	if old.def != s.def {
-		if old.def != nil {
-			r.children.Delete(childKey(old.def.ParentVersionID, id))
-			r.entities--
-		}
-		if s.def != nil {
-			r.children.Set(childKey(s.def.ParentVersionID, id), struct{}{})
-			r.entities++
-		}
+	if ok && old.def == s.def && old.gone == s.gone {
+		return was
 	}
-	return old.sum
+	if ok && !old.gone {
+		r.children.Delete(childKey(old.def.ParentVersionID, id))
+		r.entities--
+	}
+	if !s.gone {
+		r.children.Set(childKey(s.def.ParentVersionID, id), struct{}{})
+		r.entities++
+	}
+	return was
 }
 
 // childKey orders the index of children by parent and then by id. No id contains the

@@ -150,19 +150,17 @@ func (s *snapshotReader) slots(d *decoder) error {
 		return errors.New("entities without a registry")
 	}
 	for len(d.buf) > 0 && d.err == nil {
-		id, live, version := d.string(), d.bool(), d.string()
-		sl := &slot{version: version}
-		if live {
-			e := decodeEntity(d)
-			e.CurrentVersion = version
-			sl = newSlot(r.id, &e, revList{})
-		} else {
-			sl.sum = sl.hash(r.id, id)
+		gone, version := d.bool(), d.string()
+		e := decodeEntity(d)
+		e.CurrentVersion = version
+		sl := newSlot(r.id, &e, revList{})
+		if gone {
+			sl = sl.deleted(r.id)
 		}
-		if _, twice := r.slots.Get(id); twice || live && sl.def.ID != id {
-			return fmt.Errorf("entity %s stands twice or under another's id", quoteShort(id))
+		if _, twice := r.slots.Get(e.ID); twice {
+			return fmt.Errorf("entity %s stands twice", quoteShort(e.ID))
 		}
-		r.set(id, sl)
+		r.set(e.ID, sl)
 		s.m.sum.add(sl.sum)
 	}
 	return d.err
@@ -228,14 +226,11 @@ func (s *snapshotReader) keys(d *decoder) error {
 		k := keyEntry{}
 		copy(k.name[:], d.fixed(uint64(len(k.name))))
 		copy(k.request[:], d.fixed(uint64(len(k.request))))
-		k.born, k.registry, k.noChange, k.revision = int64(d.uint()), uint32(d.uint()), d.bool(), d.uint()
-		if d.bool() {
-			k.refusal = decodeRefusal(d)
-		}
+		k.born, k.registry, k.revision, k.other = int64(d.uint()), uint32(d.uint()), d.uint(), decodeNoTransaction(d)
 		if _, twice := m.keyIndex[k.name]; twice {
 			return errors.New("an idempotency key stands twice")
 		}
-		if k.refusal == nil && (uint64(k.registry) >= uint64(len(m.names)) || !m.refers(&k)) {
+		if !k.other.refused() && (uint64(k.registry) >= uint64(len(m.names)) || !m.refers(&k)) {
 			return errors.New("an idempotency key refers to what is not there")
 		}
 		m.keyIndex[k.name] = m.keys.end()
@@ -248,7 +243,7 @@ func (s *snapshotReader) keys(d *decoder) error {
 // refers reports whether the transaction that a key answers with is kept.
 func (m *Machine) refers(k *keyEntry) bool {
 	r, ok := m.registries.Get(m.names[k.registry])
-	return ok && (k.noChange || k.revision >= r.oldest && k.revision <= r.revision)
+	return ok && (k.other != nil || k.revision >= r.oldest && k.revision <= r.revision)
 }
 
 func (s *snapshotReader) end(d *decoder) error {

@@ -119,13 +119,10 @@ func (s *snapshotWriter) registry(r *registry) {
 		e.uint(era.last)
 	}
 	s.section(sectionRegistry)
-	r.slots.Scan(func(id string, slot *slot) bool {
-		e.string(id)
-		e.bool(slot.def != nil)
+	r.slots.Scan(func(_ string, slot *slot) bool {
+		e.bool(slot.gone)
 		e.string(slot.version)
-		if slot.def != nil {
-			slot.def.encode(e)
-		}
+		slot.def.encode(e)
 		s.more(sectionSlots)
 		return s.err == nil
 	})
@@ -156,12 +153,8 @@ func (s *snapshotWriter) keys(l *keyLog) {
 		e.fixed(k.request[:])
 		e.uint(uint64(k.born))
 		e.uint(uint64(k.registry))
-		e.bool(k.noChange)
 		e.uint(k.revision)
-		e.bool(k.refusal != nil)
-		if k.refusal != nil {
-			k.refusal.encode(e)
-		}
+		k.other.encode(e)
 		s.more(sectionKeys)
 	}
 	s.rest(sectionKeys)

@@ -135,7 +135,7 @@ func (r Registry) Entity(id string) (Entity, bool) {
 func (r Registry) Entities(after string) iter.Seq[Entity] {
 	return func(yield func(Entity) bool) {
 		r.r.slots.Ascend(after, func(id string, s *slot) bool {
-			return s.def == nil || id == after || yield(s.entity())
+			return s.gone || id == after || yield(s.entity())
 		})
 	}
 }
