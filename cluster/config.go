@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -96,7 +97,7 @@ func (t Timing) withDefaults() Timing {
 func (c *Config) Validate() error {
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if err := checkNodeID(c.NodeID); err != nil {
+	if err := CheckNodeID(c.NodeID); err != nil {
 		fault("%w", err)
 	}
 	if err := fsm.CheckRegistryID(c.RegistryID); err != nil {
@@ -107,10 +108,10 @@ func (c *Config) Validate() error {
 	}
 	seen := make(map[string]bool)
 	for _, p := range c.Peers {
-		if err := checkNodeID(p.ID); err != nil {
+		if err := CheckNodeID(p.ID); err != nil {
 			fault("peer %q: %w", p.ID, err)
 		}
-		if _, _, err := net.SplitHostPort(p.Address); err != nil {
+		if err := CheckAddress(p.Address); err != nil {
 			fault("peer %q: address: %w", p.ID, err)
 		}
 		if seen[p.ID] || seen[p.Address] {
@@ -121,7 +122,7 @@ func (c *Config) Validate() error {
 	self := slices.IndexFunc(c.Peers, func(p Peer) bool { return p.ID == c.NodeID })
 	if len(c.Peers) == 0 {
 		fault("there are no peers")
-	} else if _, _, err := net.SplitHostPort(c.RaftAddress); err != nil {
+	} else if err := CheckAddress(c.RaftAddress); err != nil {
 		fault("raft address: %w", err)
 	} else if self >= 0 && c.Peers[self].Address != c.RaftAddress {
 		fault("node %q listens on %s but its peers know it at %s", c.NodeID, c.RaftAddress, c.Peers[self].Address)
@@ -129,10 +130,19 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// checkNodeID tells whether a node can have this id: one that a registry could have.
-func checkNodeID(id string) error {
+// CheckNodeID tells whether a node can have this id: one that a registry could have.
+func CheckNodeID(id string) error {
 	if fsm.CheckRegistryID(id) != nil {
 		return fmt.Errorf("node id %q is not 1 to 64 letters, digits, and after the first character . _ -", id)
+	}
+	return nil
+}
+
+// CheckAddress tells whether the raft port of a node can be at this address: host:port.
+func CheckAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
+		return fmt.Errorf("address %q is not host:port, with a port from 1 to 65535", address)
 	}
 	return nil
 }

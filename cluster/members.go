@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -16,7 +17,7 @@ func (n *Node) Status() Status {
 	view := n.adapter.view()
 	hash := view.StateHash()
 	s := Status{
-		NodeID: n.cfg.NodeID, HTTPAddress: n.cfg.HTTPAddress, ClusterID: view.Cluster().ClusterID, Role: Nonvoter,
+		NodeID: n.cfg.NodeID, HTTPAddress: n.cfg.HTTPAddress, ClusterID: n.clusterID(view), Role: Nonvoter,
 		AppliedIndex: view.Index(), StateHash: hex.EncodeToString(hash[:]), StorageFull: n.full.Load(), Fault: n.fault(),
 	}
 	c := n.started()
@@ -27,6 +28,13 @@ func (n *Node) Status() Status {
 	s.Leader, s.Term, s.CommitIndex = nodeIDOf(leader), c.raft.CurrentTerm(), c.raft.CommitIndex()
 	s.Role = n.role(c)
 	return s
+}
+
+// clusterID returns the cluster that this node is part of, also before it has heard enough
+// of the log to have it in its state.
+func (n *Node) clusterID(view fsm.View) string {
+	id, _ := n.founding.state()
+	return cmp.Or(view.Cluster().ClusterID, id.ClusterID)
 }
 
 func (n *Node) role(c *consensus) Role {
@@ -114,7 +122,7 @@ func (n *Node) Ready() []Check {
 		{"running", !n.draining.Load(), "the node is shutting down"},
 		{"member", isMember(c.raft.GetConfiguration().Configuration().Servers, c.index.id), "the node is not in the cluster's configuration"},
 		{"leader", leader != "", "no leader is known"},
-		{"founded", view.Founded(), "the cluster has not been founded yet"},
+		{"founded", view.Founded(), n.unfounded()},
 		{"reads", n.heard.Load(), "no read index round has been completed since the start"},
 		n.caughtUp(c, view),
 		{"storage", !n.full.Load(), ErrStorageFull.Error()},
@@ -133,6 +141,14 @@ func (n *Node) Ready() []Check {
 		}
 	}
 	return checks
+}
+
+// unfounded says why this node has no state.
+func (n *Node) unfounded() string {
+	if id, _ := n.founding.state(); id.ClusterID != "" {
+		return "this node has not learned from a leader yet how much of its log is committed"
+	}
+	return "the cluster has not been founded yet"
 }
 
 func (n *Node) caughtUp(c *consensus, view fsm.View) Check {

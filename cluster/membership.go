@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -149,11 +151,8 @@ func (m *membership) find(id string) *raft.Server {
 }
 
 func (m *membership) add(ctx context.Context, ch changeCall) error {
-	if err := checkNodeID(ch.NodeID); err != nil {
+	if err := cmp.Or(CheckNodeID(ch.NodeID), CheckAddress(ch.Address)); err != nil {
 		return membershipError("%v", err)
-	}
-	if _, _, err := net.SplitHostPort(ch.Address); err != nil {
-		return membershipError("raft address: %v", err)
 	}
 	server, err := m.newcomer(ctx, ch)
 	if err != nil {
@@ -166,7 +165,9 @@ func (m *membership) add(ctx context.Context, ch changeCall) error {
 	}
 	switch old := m.find(ch.NodeID); {
 	case old == nil:
-	case *old == server, old.ID == server.ID && old.Address == server.Address:
+	case old.ID == server.ID && ch.Replace:
+		return membershipError("node %s still answers with the data directory that it is a member with; there is nothing to replace", ch.NodeID)
+	case old.ID == server.ID && old.Address == server.Address:
 		return nil
 	case old.ID == server.ID: // it has moved
 	case !ch.Replace:
@@ -193,7 +194,7 @@ func (m *membership) newcomer(ctx context.Context, ch changeCall) (raft.Server, 
 	own := m.n.adapter.view().Cluster().ClusterID
 	switch {
 	case err != nil:
-		return raft.Server{}, notReady("node %s does not answer at %s: %v", ch.NodeID, ch.Address, err)
+		return raft.Server{}, notReady("node %s does not answer at %s: %s", ch.NodeID, ch.Address, silence(err))
 	case r.Self.ID != ch.NodeID:
 		return raft.Server{}, membershipError("the node at %s is %s, not %s", ch.Address, r.Self.ID, ch.NodeID)
 	case r.Self.Address != ch.Address:
@@ -206,6 +207,16 @@ func (m *membership) newcomer(ctx context.Context, ch changeCall) (raft.Server, 
 		return raft.Server{}, membershipError("node %s has the data of another cluster; give it an empty data directory", ch.NodeID)
 	}
 	return server, nil
+}
+
+// silence says why nobody answered a probe. What the library makes of an answer that is
+// none of tesd's helps nobody.
+func silence(err error) string {
+	_, broken := errors.AsType[net.Error](err)
+	if broken || errors.Is(err, errNotSent) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return err.Error()
+	}
+	return "what is there does not speak the protocol of tesd's raft port"
 }
 
 func (m *membership) probe(ctx context.Context, address raft.ServerAddress) (probeReply, error) {
@@ -269,6 +280,20 @@ func (m *membership) takeOut(ctx context.Context, s *raft.Server) error {
 	return err
 }
 
+// fit refuses to hand leadership to a node that could not serve: it would hand it on.
+func (m *membership) fit(ctx context.Context, s *raft.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, membersTimeout)
+	defer cancel()
+	reply, err := call[statusReply](ctx, m.n.calls, string(s.Address), "Status", statusCall{})
+	switch {
+	case err != nil || reply.ID != s.ID:
+		return notReady("node %s does not answer", nodeIDOf(s.ID))
+	case reply.Status.Fault != "":
+		return membershipError("node %s cannot lead: %s", nodeIDOf(s.ID), reply.Status.Fault)
+	}
+	return nil
+}
+
 // transfer hands leadership over and waits until another node is known to lead.
 func (m *membership) transfer(ctx context.Context, id string) error {
 	begin := func() raft.Future { return m.c.raft.LeadershipTransfer() }
@@ -281,6 +306,9 @@ func (m *membership) transfer(ctx context.Context, id string) error {
 			return nil
 		case to.Suffrage != raft.Voter:
 			return membershipError("node %s is no voter yet", id)
+		}
+		if err := m.fit(ctx, to); err != nil {
+			return err
 		}
 		begin = func() raft.Future { return m.c.raft.LeadershipTransferToServer(to.ID, to.Address) }
 	}

@@ -247,7 +247,11 @@ func (n *Node) handOver(c *consensus) {
 	go func() { done <- future.Error() }() // the library may leave it open until raft shuts down
 	select {
 	case err := <-done:
-		n.log.Info("leadership handed over", "error", err)
+		if err != nil {
+			n.log.Warn("leadership could not be handed over", "error", err)
+			return
+		}
+		n.log.Info("leadership handed over")
 	case <-time.After(n.cfg.Timing.Stop):
 		n.log.Warn("leadership could not be handed over in time")
 	}

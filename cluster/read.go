@@ -52,7 +52,9 @@ func (n *Node) freshness(ctx context.Context, o ReadOptions) (func(fsm.View) boo
 	case o.Mode == Linearizable:
 		index, err = n.readIndex(ctx)
 	case o.MaxStale > 0:
-		index, err = n.recentIndex(ctx, o.MaxStale)
+		if index, err = n.recentIndex(ctx, o.MaxStale); errors.Is(err, ErrNoLeader) {
+			err = notReady("this node cannot tell that its state is no older than %v: %v", o.MaxStale, err)
+		}
 	case o.MinRevision > 0: // that the revision is here is proof enough
 	case !n.heard.Load():
 		err = notReady("this node has not heard from a leader since its start")

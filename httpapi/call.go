@@ -152,7 +152,13 @@ func (c *call) read(o cluster.ReadOptions) (fsm.View, error) {
 	ctx, cancel := c.deadline()
 	defer cancel()
 	o.Registry = c.registry
+	if o.MinRevision > 0 { // what may take long ends with the server
+		defer context.AfterFunc(c.s.connections.life, cancel)()
+	}
 	view, err := c.s.node.Read(ctx, o)
+	if err != nil && o.MinRevision > 0 && c.s.connections.life.Err() != nil {
+		err = cluster.ErrShuttingDown
+	}
 	if err == nil && !view.Founded() {
 		err = fmt.Errorf("%w: the cluster has not been founded yet", cluster.ErrNotReady)
 	}

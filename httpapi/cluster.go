@@ -42,7 +42,13 @@ func (s *Server) addNode(c *call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, address, replace := intake.Node(raw, f)
+	id, address, replace, ok := intake.Node(raw, f)
+	if err := cluster.CheckNodeID(id); ok && err != nil {
+		f.Add("id", "%v", err)
+	}
+	if err := cluster.CheckAddress(address); ok && err != nil {
+		f.Add("address", "%v", err)
+	}
 	return c.changeCluster(f, func(ctx context.Context) error { return s.node.AddNode(ctx, id, address, replace) })
 }
 

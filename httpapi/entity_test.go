@@ -123,6 +123,7 @@ func badEntityWrites() []refusal {
 		put("with an unknown field", x, entityJSON(`"type"`, `"owner":"me","type"`), 400, client.CodeInvalidRequest, "owner"),
 		put("with a bad type", x, entityJSON(`component`, `thing`), 400, client.CodeInvalidRequest, "type"),
 		put("without files", x, entityJSON(`"files":[],`, ``), 400, client.CodeInvalidRequest, "files"),
+		put("with an empty version", x, entityJSON(`"1.0.0"`, `""`), 400, client.CodeInvalidRequest, "currentVersion"),
 		put("with null", x, entityJSON(`"1.0.0"`, `null`), 400, client.CodeInvalidRequest, "currentVersion"),
 		with(put("with a tag", x, entityJSON(), 400, client.CodeInvalidRequest, "If-None-Match"), `If-None-Match: "3"`),
 		with(put("as text", x, entityJSON(), 415, client.CodeUnsupportedMediaType), "Content-Type: text/plain"),

@@ -47,7 +47,7 @@ func (s *Server) health(c *call) (*answer, error) {
 	view, status := s.node.View(), s.node.Status()
 	resp := client.Health{
 		Status: "ok", ThreadID: threadID, RegistryID: c.registry, Node: s.nodeID, Role: string(status.Role),
-		ClusterID: view.Cluster().ClusterID, HSL: hslSuccess,
+		ClusterID: status.ClusterID, HSL: hslSuccess,
 	}
 	r, ok := view.Registry(c.registry)
 	switch {

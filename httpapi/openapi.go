@@ -109,6 +109,10 @@ func (d *document) add(r route) error {
 	}
 	path := strings.ReplaceAll(r.pattern, "...}", "}")
 	describe(r.operation, path)
+	if path == upgrades {
+		describe(r.operation+"AtRoot", upgradesToo)
+		describe(r.operation+"OfRegistryAtRoot", "/registries/{registry}"+upgradesToo, registryParameter())
+	}
 	if strings.HasPrefix(path, "/version/") {
 		describe(r.operation+"OfRegistry", "/registries/{registry}"+path, registryParameter())
 	}

@@ -193,7 +193,7 @@ func (e edited) RoundTrip(req *http.Request) (*http.Response, error) {
 func TestClientKnowsEveryRoute(t *testing.T) {
 	document, _ := described(t)
 	known := map[string]string{
-		"put": "Put", "delete": "Delete", "livez": "", "readyz": "Ready", "metrics": "", "openapi": "", "events": "", "transfer": "TransferLeadership",
+		"put": "Put", "delete": "Delete", "livez": "", "readyz": "Ready", "metrics": "", "openapi": "", "events": "", "watchAtRoot": "", "watchOfRegistryAtRoot": "", "transfer": "TransferLeadership",
 	}
 	for _, item := range document.Paths.Map() {
 		for _, o := range item.Operations() {

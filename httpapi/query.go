@@ -3,7 +3,6 @@ package httpapi
 import (
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -77,12 +76,12 @@ func (q *query) count(name string) int {
 	if !given {
 		return 0
 	}
-	n, err := strconv.Atoi(value)
-	if err != nil || n < 1 || n > maxPage {
+	n, ok := parseRevision(value)
+	if !ok || n < 1 || n > maxPage {
 		q.f.Add("?"+name, "must be a number from 1 to %d", maxPage)
 		return 0
 	}
-	return n
+	return int(n)
 }
 
 // bool returns a parameter that is true or false.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/fsm"
@@ -66,15 +67,24 @@ func (c *call) readBody(limit int64) ([]byte, error) {
 	if c.r.ContentLength > limit {
 		return nil, tooLarge
 	}
+	pace := http.NewResponseController(c.w)
+	pace.SetReadDeadline(time.Now().Add(bodyTimeout(limit))) // what cannot be timed is a test's
 	var raw bytes.Buffer
 	raw.Grow(int(min(max(c.r.ContentLength, 0), maxBody)) + bytes.MinRead) // no more on a caller's mere word
 	_, err := raw.ReadFrom(http.MaxBytesReader(c.w, c.r.Body, limit))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, tooLarge
 	} else if err != nil {
-		return nil, &failure{code: client.CodeInvalidRequest, message: "the body could not be read to its end"}
+		return nil, &failure{code: client.CodeInvalidRequest, message: "the body could not be read to its end in time"}
 	}
+	pace.SetReadDeadline(time.Time{}) // not after a failure: then the connection is read to the deadline, and closed
 	return raw.Bytes(), nil
+}
+
+// bodyTimeout is how long a body of at most limit bytes may take to arrive: as long as the
+// request that it asks for, and a second for each further mebibyte.
+func bodyTimeout(limit int64) time.Duration {
+	return requestTimeout + time.Duration((limit-maxBody)>>20)*time.Second
 }
 
 // noBody notes a body where there is to be none.

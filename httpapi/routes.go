@@ -10,6 +10,12 @@ import (
 	"github.com/tesd/tesd/fsm"
 )
 
+// Where a WebSocket is opened. The second place is not clean, so it takes nothing else.
+const (
+	upgrades    = "/version/ws"
+	upgradesToo = "/version/"
+)
+
 // route is one line of the table of routes.
 type route struct {
 	method    string // GET serves HEAD too
@@ -32,7 +38,7 @@ func routes() []route {
 		{"DELETE", "/version/entities/{id...}", "delete", false, (*Server).deleteEntity},
 		{"GET", "/version/history", "history", false, (*Server).history},
 		{"GET", "/version/receipts/{revision}", "receipt", false, (*Server).receipt},
-		{"GET", "/version/ws", "watch", false, (*Server).openWebSocket},
+		{"GET", upgrades, "watch", false, (*Server).openWebSocket},
 		{"GET", "/version/events", "events", false, (*Server).events},
 		{"GET", "/version/health", "health", true, (*Server).health},
 		{"GET", "/registries", "registries", false, (*Server).registries},

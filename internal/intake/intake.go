@@ -56,7 +56,9 @@ func Put(body []byte, f *Faults) (op fsm.Put, ok bool) {
 	if !decode(body, "", &b, f) {
 		return fsm.Put{}, false
 	}
-	return fsm.Put{Entity: b.entity(fields{f, func() string { return "" }})}, true
+	fs := fields{f, func() string { return "" }}
+	fs.nonEmpty("currentVersion", b.CurrentVersion)
+	return fsm.Put{Entity: b.entity(fs)}, true
 }
 
 // RegistryFile reads the entities of a registry file, a bare array or an object with
