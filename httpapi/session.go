@@ -210,6 +210,7 @@ func (n *session) close(err error) {
 	told, _ := errors.AsType[closing](err)
 	switch {
 	case errors.Is(err, errGone):
+		n.out.flush(closingTime) // an answer to the caller's goodbye, if there was one
 		n.out.end()
 		return
 	case told.code != 0:
