@@ -37,7 +37,11 @@ type (
 		From raft.ServerID
 		Term uint64
 	}
-	readIndexReply = struct{ Index uint64 }
+	readIndexReply = struct {
+		Index  uint64
+		Fault  fault
+		Detail string
+	}
 
 	termCall = struct{}
 	// termReply carries the identity of the node that answered, so that a node found
@@ -291,15 +295,18 @@ func (s *service) Propose(call proposeCall, reply *proposeReply) error {
 }
 
 // ReadIndex answers the leader's part of a read index round.
-func (s *service) ReadIndex(call readIndexCall, reply *readIndexReply) (err error) {
+func (s *service) ReadIndex(call readIndexCall, reply *readIndexReply) error {
 	c := s.n.started()
 	if c == nil {
 		return errNotLeader
 	}
 	ctx, cancel := context.WithTimeout(s.n.life, roundTimeout)
 	defer cancel()
-	reply.Index, err = c.index.serve(ctx, call)
-	return err
+	index, err := c.index.serve(ctx, call)
+	if reply.Index = index; err != nil {
+		reply.Fault, reply.Detail = faultOf(err), err.Error()
+	}
+	return nil
 }
 
 // Term answers this node's current term.

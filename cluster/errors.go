@@ -44,4 +44,8 @@ func notReady(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrNotReady, fmt.Sprintf(format, args...))
 }
 
+// errUnreadyLeader says that the leader has yet to commit a command in its term, or has a
+// registry to import first. Its own checks of readiness say what it waits for.
+func errUnreadyLeader() error { return notReady("the leader is not ready yet; its /readyz says why") }
+
 func unknown(err error) error { return fmt.Errorf("%w: %w", ErrUnknownOutcome, err) }

@@ -155,7 +155,7 @@ func (q *proposer) run(ctx context.Context) {
 				q.forward(ctx, c, batch)
 			case c.index.ready.Load() != c.raft.CurrentTerm():
 				// It may have a registry to import first, or a restored cluster to complete.
-				refuseAll(batch, notReady("the leader is not ready yet"))
+				refuseAll(batch, errUnreadyLeader())
 			default:
 				q.commit(ctx, c.raft, batch)
 			}

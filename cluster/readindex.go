@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,8 +64,8 @@ type completed struct {
 const roundTimeout = time.Second
 
 var (
-	errNewerTerm = errors.New("a voter has moved to a newer term")
-	errNoQuorum  = errors.New("no majority of the voters answered")
+	errNewerTerm = fmt.Errorf("%w: a voter has moved to a newer term", errNotLeader)
+	errNoQuorum  = fmt.Errorf("%w: no majority of the voters answered", errNotLeader)
 	errRemoved   = errors.New("the node is no member of the cluster")
 )
 
@@ -105,6 +106,9 @@ func (x *readIndex) ask(ctx context.Context) (uint64, error) {
 		return x.serve(ctx, request)
 	}
 	reply, err := call[readIndexReply](ctx, x.calls, string(address), "ReadIndex", request)
+	if err == nil {
+		err = reply.Fault.err(reply.Detail)
+	}
 	return reply.Index, err
 }
 
@@ -174,8 +178,11 @@ func (x *readIndex) quorumRound(ctx context.Context) (uint64, error) {
 // leading returns the term that this node leads and has applied a command in.
 func (x *readIndex) leading() (uint64, error) {
 	state, term := x.raft.State(), x.raft.CurrentTerm()
-	if state != raft.Leader || x.ready.Load() != term {
+	switch {
+	case state != raft.Leader:
 		return 0, errNotLeader
+	case x.ready.Load() != term:
+		return 0, errUnreadyLeader()
 	}
 	return term, nil
 }

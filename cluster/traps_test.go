@@ -89,6 +89,12 @@ func TestNothingBeforeTheRegistry(t *testing.T) {
 				}
 			}
 		}
+		for _, n := range c.Nodes { // there is a leader, and it says what it is about
+			_, err := n.Read(t.Context(), cluster.ReadOptions{})
+			if !errors.Is(err, cluster.ErrNotReady) || !strings.Contains(err.Error(), "leader is not ready yet") {
+				t.Errorf("a read at %s: %v", n.ID, err)
+			}
+		}
 		missing.Store(false)
 		c.Ready()
 		if r, _ := c.Agree().Registry(clustertest.Registry); r.Revision() != 1 || r.Len() != 4 {
