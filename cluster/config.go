@@ -51,6 +51,12 @@ type Config struct {
 	Logger  hclog.Logger // nil for none
 	Timing  Timing       // zero fields take the defaults
 
+	// A snapshot is taken when the log since the last one exceeds SnapshotBytes, or the size
+	// of the last snapshot if that is more; TrailingLogs entries stay behind one, at least.
+	// Zero takes the defaults. Tests take less, to see often what is rare otherwise.
+	SnapshotBytes int64
+	TrailingLogs  uint64
+
 	rpcsInFlight int // appends under way to one follower; 0 for 1, more is for tests that show why
 }
 

@@ -15,7 +15,7 @@ const (
 
 	// A snapshot is taken when the log since the last one exceeds this, or the size of
 	// the last snapshot if that is more: writing snapshots then costs no more than
-	// writing the log does.
+	// writing the log does. See [Config.SnapshotBytes].
 	snapshotBytes = 64 << 20
 
 	// minTrailing is how many entries the log keeps, at least, behind a snapshot, so
@@ -43,7 +43,7 @@ func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 		}
 		n.checkSpace()
 		n.abdicate(ctx, c)
-		if n.adapter.logged.Load() > max(snapshotBytes, n.adapter.snapshotSize.Load()) {
+		if n.adapter.logged.Load() > max(n.cfg.SnapshotBytes, n.adapter.snapshotSize.Load()) {
 			lastSnapshot = n.takeSnapshot(c, lastSnapshot)
 		}
 		pause(ctx, houseEvery)
@@ -103,7 +103,7 @@ func (n *Node) hear(ctx context.Context, c *consensus) {
 func (n *Node) takeSnapshot(c *consensus, last uint64) uint64 {
 	applied := c.raft.AppliedIndex()
 	settings := c.raft.ReloadableConfig()
-	settings.TrailingLogs = max(applied-min(last, applied)+minTrailing, minTrailing)
+	settings.TrailingLogs = max(applied-min(last, applied)+n.cfg.TrailingLogs, n.cfg.TrailingLogs)
 	if err := c.raft.ReloadConfig(settings); err != nil {
 		n.log.Error("setting how much log a snapshot leaves", "error", err)
 	}
