@@ -45,7 +45,7 @@ func TestPlantedFaults(t *testing.T) {
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := chaos.Options{Seed: uint64(100 + i), Rounds: 1, Watchers: 4, Faults: test.faults}
+				o := chaos.Options{Seed: uint64(100 + i), Rounds: 1, Watchers: 5, Faults: test.faults}
 				if o.Faults == nil {
 					o.Faults = []string{chaos.FaultBehind, chaos.FaultLeaderCrash}
 				}
@@ -202,7 +202,12 @@ func loseWakeups(t *testing.T) func(httpapi.Node) httpapi.Node {
 // relay publishes what the true feed has.
 func (n sleepy) relay(ctx context.Context) {
 	var cursor *feed.Cursor
-	for ; ctx.Err() == nil; <-time.After(time.Millisecond) {
+	for {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return
+		}
 		view := n.View()
 		r, ok := view.Registry(clustertest.Registry)
 		if ok && cursor == nil {

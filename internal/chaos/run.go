@@ -27,7 +27,7 @@ type Options struct {
 
 // Peek is what a planted fault may know of the cluster.
 type Peek interface {
-	// Revision returns the revision that a node has.
+	// Revision returns the revision that a node has, or any node if it is "any".
 	Revision(node string) uint64
 	// Given returns how many snapshots nodes were given so far.
 	Given() int
@@ -58,6 +58,7 @@ func Run(t *testing.T, o Options) *Report {
 		w.Mutate = func(node string, s watchcheck.Step) []watchcheck.Step { return o.Mutate(v, node, s) }
 	}
 	watchers := w.Watch(o.Seed, o.Watchers, 5*time.Second)
+	v.delay(o.Seed, watchers.names()...)
 	writers, err := w.Write(o.Seed, Load{Writers: 4, Pause: 150 * time.Millisecond, Keyed: o.HistoryKeep == 0, Reason: 300, Batch: 4})
 	if err != nil {
 		t.Fatal(err)
@@ -127,14 +128,14 @@ func (ws *Watchers) names() (names []string) {
 	return names
 }
 
-// Revision returns the revision that a node has.
-func (v *virtual) Revision(node string) uint64 {
+// Revision returns the revision that a node has, or any node if it is "any".
+func (v *virtual) Revision(node string) (revision uint64) {
 	for _, n := range v.Nodes {
-		if r, ok := n.View().Registry(clustertest.Registry); ok && n.ID == node {
-			return r.Revision()
+		if r, ok := n.View().Registry(clustertest.Registry); ok && (node == n.ID || node == "any") {
+			revision = max(revision, r.Revision())
 		}
 	}
-	return 0
+	return revision
 }
 
 // Given returns how many snapshots nodes were given so far.

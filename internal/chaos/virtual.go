@@ -58,20 +58,28 @@ func newVirtual(t *testing.T, o Options) *virtual {
 			v.unserve(n)
 		}
 	})
-	rng := rand.New(rand.NewPCG(o.Seed, 2))
 	for _, n := range v.Nodes {
 		v.archive.Keep(n)
-		for _, m := range v.Nodes {
-			if n != m {
-				v.Net.Delay(n.ID, m.ID, func() time.Duration { return 100*time.Microsecond + upTo(rng, time.Millisecond) })
-			}
-		}
-	}
-	for _, n := range v.Nodes {
 		v.start(n)
 	}
 	v.Ready()
 	return v
+}
+
+// delay has everything take a while that nodes send to each other and to users.
+func (v *virtual) delay(seed uint64, users ...string) {
+	rng := rand.New(rand.NewPCG(seed, 2))
+	some := func() time.Duration { return 100*time.Microsecond + upTo(rng, 2*time.Millisecond) }
+	for _, n := range v.Nodes {
+		for _, m := range v.Nodes {
+			if n != m {
+				v.Net.Delay(n.ID, m.ID, some)
+			}
+		}
+		for _, user := range users {
+			v.Net.Delay(n.ID, user, some)
+		}
+	}
 }
 
 // start starts a node and its server.

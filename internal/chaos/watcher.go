@@ -57,7 +57,7 @@ type Watchers struct {
 }
 
 // Watch has each number of each way watch the world. Of each way two in five are filtered, and
-// one in four is slow.
+// one in three is slow.
 func (w *World) Watch(seed uint64, each int, longest time.Duration) *Watchers {
 	ctx, end := context.WithCancel(context.Background())
 	ws := &Watchers{settled: make(chan struct{}), end: end}
@@ -71,7 +71,7 @@ func (w *World) Watch(seed uint64, each int, longest time.Duration) *Watchers {
 			if i%5 >= 3 || each < 4 && i == each-1 {
 				n.rec.stream.Filter = filters()[n.rng.IntN(len(filters()))]
 			}
-			if i%4 == 1 {
+			if i%3 == 1 {
 				n.slow = 60 * time.Millisecond
 			}
 			n.transport = w.transport(n.name)
