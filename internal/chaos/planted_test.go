@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,11 +35,11 @@ func TestPlantedFaults(t *testing.T) {
 		{"resume one too early", "resumable: ", func(_ *testing.T, o *chaos.Options) { shiftSince(o, -1) }, nil},
 		{"twice after a snapshot", "unique: ", func(_ *testing.T, o *chaos.Options) { o.Mutate = repeatAfterSnapshot() }, []string{chaos.FaultSnapshot}},
 		{"one lost at a snapshot", "reliable: ", func(_ *testing.T, o *chaos.Options) { o.Mutate = loseAtSnapshot() }, []string{chaos.FaultSnapshot}},
-		{"wake-ups lost", "is not told at once", func(t *testing.T, o *chaos.Options) { o.Seams.Node = loseWakeups(t) }, nil},
+		{"wake-ups lost", "is not told at once: ", func(t *testing.T, o *chaos.Options) { o.Seams.Node = loseWakeups(t) }, nil},
 		{"bookmarks ahead of events", "bookmarkable: ", func(_ *testing.T, o *chaos.Options) { o.Mutate = bookmarkOfNode }, nil},
 		{"hello before the read index", "fresh: ", func(_ *testing.T, o *chaos.Options) { o.Seams.Node = readWhatIsThere },
 			[]string{chaos.FaultBehind, chaos.FaultBehind}},
-		{"a gap where none is", "true gap: ", func(_ *testing.T, o *chaos.Options) { o.Mutate = gapTooEarly }, nil},
+		{"a gap where none is", "true gap: ", func(_ *testing.T, o *chaos.Options) { o.Mutate = gapTooEarly() }, nil},
 		{"a filter that is forgotten", "filtered: ", func(_ *testing.T, o *chaos.Options) { o.Seams.Handler = forgetFilter }, nil},
 		{"two transactions in one", "atomic: ", func(_ *testing.T, o *chaos.Options) { o.Mutate = mergeChanges() }, nil},
 	}
@@ -136,12 +137,16 @@ func bookmarkOfNode(v chaos.Peek, node string, s watchcheck.Step) []watchcheck.S
 	return []watchcheck.Step{s}
 }
 
-// gapTooEarly tells those who are a hundred revisions behind that these are compacted.
-func gapTooEarly(v chaos.Peek, node string, s watchcheck.Step) []watchcheck.Step {
-	if at := v.Revision(node); s.Kind == watchcheck.Hello && s.Revision+100 < at {
-		return []watchcheck.Step{{Kind: watchcheck.Gap, Code: watchcheck.Compacted, Oldest: at - 50, Ceiling: at}}
+// gapTooEarly tells one in eight that what it wants is compacted.
+func gapTooEarly() mutation {
+	var greeted atomic.Int64
+	return func(v chaos.Peek, node string, s watchcheck.Step) []watchcheck.Step {
+		if s.Kind == watchcheck.Hello && greeted.Add(1)%8 == 0 {
+			at := v.Revision("any")
+			return []watchcheck.Step{{Kind: watchcheck.Gap, Code: watchcheck.Compacted, Oldest: at + 1, Ceiling: at}}
+		}
+		return []watchcheck.Step{s}
 	}
-	return []watchcheck.Step{s}
 }
 
 // mergeChanges tells, now and then, the changes of two transactions as one.

@@ -94,7 +94,13 @@ func (r *recorder) hello(revision uint64, clusterID string) {
 }
 
 func (r *recorder) event(e *client.Event) {
-	told := &watchcheck.Event{
+	told := EventOf(e)
+	r.add(watchcheck.Step{Kind: watchcheck.Told, Revision: e.Revision, Event: &told})
+}
+
+// EventOf is an event of the library as the validator takes it.
+func EventOf(e *client.Event) watchcheck.Event {
+	told := watchcheck.Event{
 		Revision: e.Revision, Kind: e.Kind, TransactionID: e.TransactionID, Timestamp: e.Timestamp,
 		Payload: e.Payload, Hash: e.Hash,
 	}
@@ -109,7 +115,7 @@ func (r *recorder) event(e *client.Event) {
 			EntityID: c.EntityID, OldVersion: text(c.OldVersion), NewVersion: text(c.NewVersion), DisplayName: c.DisplayName,
 		})
 	}
-	r.add(watchcheck.Step{Kind: watchcheck.Told, Revision: e.Revision, Event: told})
+	return told
 }
 
 func (r *recorder) bookmark(revision uint64) {

@@ -73,7 +73,7 @@ func Run(t *testing.T, o Options) *Report {
 	v.Net.HealAll()
 	v.Ready()
 	writers.Stop()
-	slowest := finish(v, w, watchers, o.Seed)
+	slowest := w.Finish(watchers, o.Seed, catchUp, prompt)
 	streams := watchers.End()
 	h := v.history()
 	if err := h.Check(); err != nil {
@@ -86,38 +86,6 @@ func Run(t *testing.T, o Options) *Report {
 		Counts: w.Counts(), Revisions: len(h.Transactions), Violations: watchcheck.CheckComplete(h, streams...),
 		Failures: append(w.Failures(), w.Compare(h)...), Slowest: slowest,
 	}
-}
-
-// finish has every watcher catch up, and then holds the cluster to telling them at once. It
-// returns how long that took at worst.
-func finish(v *virtual, w *World, watchers *Watchers, seed uint64) (slowest time.Duration) {
-	watchers.Settle()
-	reach := func(revision uint64, limit time.Duration) (string, bool) {
-		for end := time.Now().Add(limit); ; <-time.After(5 * time.Millisecond) {
-			name, behind := watchers.Behind(revision)
-			if !behind || time.Now().After(end) {
-				return name, !behind
-			}
-		}
-	}
-	if name, ok := reach(w.Committed(context.Background()), catchUp); !ok {
-		w.Fail("%s does not catch up", name)
-		return 0
-	}
-	for i := range uint64(5) {
-		revision, err := v.bump(w, seed+i)
-		if err != nil {
-			w.Fail("a bump when all is well: %w", err)
-			return slowest
-		}
-		began := time.Now()
-		if name, ok := reach(revision, prompt); !ok {
-			w.Fail("%s is not told at once", name)
-			reach(revision, catchUp)
-		}
-		slowest = max(slowest, time.Since(began))
-	}
-	return slowest
 }
 
 // names returns the watchers' names, which are their hosts.

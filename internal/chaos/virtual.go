@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/httpapi"
@@ -189,7 +188,7 @@ func (v *virtual) history() *watchcheck.History {
 	if end.StateHash() != agreed.StateHash() {
 		v.t.Fatal("the nodes agree on another state than their logs come to")
 	}
-	h.TypeOf = typeOf(h)
+	h.TypeOf = TypeOf(h)
 	return h
 }
 
@@ -199,20 +198,3 @@ type unheard struct{}
 func (unheard) Info(string, ...any)  {}
 func (unheard) Warn(string, ...any)  {}
 func (unheard) Error(string, ...any) {}
-
-// bump bumps everything that is linked to the global entity, through any node that can.
-func (v *virtual) bump(w *World, seed uint64) (uint64, error) {
-	rng := rand.New(rand.NewPCG(seed, 3))
-	c, release, err := w.client("bumper", rng, false)
-	if err != nil {
-		return 0, err
-	}
-	defer release()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	r, err := c.Bump(ctx, client.BumpRequest{Scope: client.Patch, EntityID: "global:main"})
-	if err != nil {
-		return 0, err
-	}
-	return r.Revision, nil
-}

@@ -65,7 +65,7 @@ func (w *World) Watch(seed uint64, each int, longest time.Duration) *Watchers {
 		for i := range each {
 			n := &watcher{
 				w: w, name: fmt.Sprintf("%s-%d", way, i), rng: rand.New(rand.NewPCG(seed, uint64(len(way)*1000+i))),
-				watch: watch, receipts: i%2 == 0, longest: longest, settled: ws.settled,
+				watch: watch, receipts: i%2 == 0 && !w.Plain, longest: longest, settled: ws.settled,
 			}
 			n.rec.w, n.rec.stream.Watcher, n.rec.placed = w, n.name, i%3 > 0 // behind revision 0
 			if i%5 >= 3 || each < 4 && i == each-1 {
@@ -169,7 +169,7 @@ func (n *watcher) dawdle(ctx context.Context) {
 
 // library watches by the client library, which goes from node to node by itself.
 func (n *watcher) library(ctx context.Context, at start) {
-	c, release, err := n.w.client(n.name, n.rng, true)
+	c, release, err := n.w.Client(n.name, n.rng, true)
 	if err != nil {
 		n.w.Fail("%s: %w", n.name, err)
 		return

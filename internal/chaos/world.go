@@ -32,6 +32,12 @@ type World struct {
 	// Committed returns a revision that nothing is committed beyond when it is called.
 	Committed func(context.Context) uint64
 
+	// Plain watchers ask for no receipts, which make events large.
+	Plain bool
+
+	// Hold, if it is not nil, says whether writers have to wait.
+	Hold func() bool
+
 	// Mutate, if it is not nil, changes what a watcher at a node is told before it is
 	// recorded: a planted fault.
 	Mutate func(node string, s watchcheck.Step) []watchcheck.Step
@@ -50,6 +56,9 @@ type ack struct {
 	revision      uint64
 	transactionID string
 }
+
+// Known returns the highest revision that any user knows of.
+func (w *World) Known() uint64 { return w.known.Load() }
 
 // learn notes that a user knows of a revision.
 func (w *World) learn(revision uint64) {
@@ -125,9 +134,9 @@ func (w *World) Compare(h *watchcheck.History) (faults []error) {
 	return faults
 }
 
-// client returns a client of a user at a host, of all endpoints in random order, and what
+// Client returns a client of a user at a host, of all endpoints in random order, and what
 // releases its connections.
-func (w *World) client(host string, rng *rand.Rand, keyed bool) (*client.Client, func(), error) {
+func (w *World) Client(host string, rng *rand.Rand, keyed bool) (*client.Client, func(), error) {
 	var urls []string
 	for _, i := range rng.Perm(len(w.Endpoints)) {
 		urls = append(urls, w.Endpoints[i].URL)
@@ -156,8 +165,8 @@ func (k keyless) RoundTrip(r *http.Request) (*http.Response, error) {
 	return k.Transport.RoundTrip(r)
 }
 
-// typeOf returns what tells the type of an entity of a run by its id, which begins with it.
-func typeOf(h *watchcheck.History) func(string) (string, bool) {
+// TypeOf returns what tells the type of an entity of a run by its id, which begins with it.
+func TypeOf(h *watchcheck.History) func(string) (string, bool) {
 	deleted := make(map[string]bool)
 	for i := range h.Transactions {
 		for _, c := range h.Transactions[i].Changes {

@@ -46,7 +46,7 @@ func (w *World) Write(seed uint64, l Load) (*Writers, error) {
 			w: w, name: fmt.Sprintf("writer-%d", i), rng: rand.New(rand.NewPCG(seed, uint64(10_000+i))),
 			keyed: l.Keyed, reason: l.Reason, batch: max(l.Batch, 1),
 		}
-		c, release, err := w.client(n.name, n.rng, l.Keyed)
+		c, release, err := w.Client(n.name, n.rng, l.Keyed)
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +58,9 @@ func (w *World) Write(seed uint64, l Load) (*Writers, error) {
 				case <-ws.stop:
 					return
 				case <-time.After(upTo(n.rng, l.Pause)):
-					n.write(k)
+					if w.Hold == nil || !w.Hold() {
+						n.write(k)
+					}
 				}
 			}
 		})
