@@ -150,6 +150,8 @@ func (n *watcher) next() start {
 	switch {
 	case n.isSettled() && placed:
 		return start{since: at}
+	case n.isSettled():
+		return start{since: n.w.known.Load()}
 	case !placed || chance == 0:
 		return start{now: true}
 	case chance == 1: // what does not exist yet, or not there
