@@ -73,8 +73,7 @@ func (in *injector) rounds(rounds int, names []string) {
 }
 
 // links does harm to the links between watchers and nodes, until ctx ends.
-func (in *injector) links(ctx context.Context, watchers []string) {
-	rng := rand.New(rand.NewPCG(in.rng.Uint64(), 4))
+func (in *injector) links(ctx context.Context, rng *rand.Rand, watchers []string) {
 	for {
 		pause(ctx, upTo(rng, time.Second))
 		if ctx.Err() != nil {

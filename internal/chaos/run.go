@@ -66,7 +66,8 @@ func Run(t *testing.T, o Options) *Report {
 	in := &injector{v: v, w: w, rng: rand.New(rand.NewPCG(o.Seed, 1))}
 	links, healthy := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	group.Go(func() { in.links(links, watchers.names()) })
+	linkRNG := rand.New(rand.NewPCG(o.Seed, 4))
+	group.Go(func() { in.links(links, linkRNG, watchers.names()) })
 	in.rounds(o.Rounds, o.Faults)
 	healthy()
 	group.Wait()
