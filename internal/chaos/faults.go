@@ -74,13 +74,13 @@ func (in *injector) rounds(rounds int, names []string) {
 
 // links does harm to the links between watchers and nodes, until ctx ends.
 func (in *injector) links(ctx context.Context, rng *rand.Rand, watchers []string) {
-	for {
+	for i := 0; ; i++ {
 		pause(ctx, upTo(rng, time.Second))
 		if ctx.Err() != nil {
 			return
 		}
 		node, host := in.v.Nodes[rng.IntN(len(in.v.Nodes))].ID, watchers[rng.IntN(len(watchers))]
-		if rng.IntN(2) == 0 {
+		if i%3 == 0 || rng.IntN(4) == 0 {
 			in.v.Net.Reset(node, host)
 			in.w.Count(FaultReset, 1)
 			continue
