@@ -46,7 +46,7 @@ func TestPlantedFaults(t *testing.T) {
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := chaos.Options{Seed: uint64(100 + i), Rounds: 1, Watchers: 5, Faults: test.faults}
+				o := chaos.Options{Seed: uint64(100 + i), Rounds: 1, Watchers: 5, Faults: test.faults, CatchUp: 20 * time.Second}
 				if o.Faults == nil {
 					o.Faults = []string{chaos.FaultBehind, chaos.FaultLeaderCrash}
 				}

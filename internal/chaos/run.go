@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -19,6 +20,9 @@ type Options struct {
 	Faults      []string // by their names; nil for all, but for those of links
 	Watchers    int      // of each way to watch
 	HistoryKeep uint64   // as in cluster.Config; above 0 writes go without idempotency keys
+
+	// CatchUp is how long watchers may take to catch up in the end; 0 for two minutes.
+	CatchUp time.Duration
 
 	// Faults that are planted, to be found.
 	Seams  Seams
@@ -74,7 +78,7 @@ func Run(t *testing.T, o Options) *Report {
 	v.Net.HealAll()
 	v.Ready()
 	writers.Stop()
-	slowest := w.Finish(watchers, o.Seed, catchUp, prompt)
+	slowest := w.Finish(watchers, o.Seed, cmp.Or(o.CatchUp, catchUp), prompt)
 	streams := watchers.End()
 	h := v.history()
 	if err := h.Check(); err != nil {
