@@ -63,11 +63,13 @@ func (in *injector) rounds(rounds int, names []string) {
 	}
 	for range rounds {
 		for _, i := range in.rng.Perm(len(names)) {
-			if in.classes()[names[i]]() {
-				in.w.Count(names[i], 1)
+			for effect, try := false, 0; !effect && try < 3; try++ { // an election may come between
+				if effect = in.classes()[names[i]](); effect {
+					in.w.Count(names[i], 1)
+				}
+				in.v.Ready()
+				in.wait(time.Second)
 			}
-			in.v.Ready()
-			in.wait(time.Second)
 		}
 	}
 }
