@@ -92,7 +92,7 @@ type watcher struct {
 	cluster string
 	chain   Verified // of the events so far
 	at      int      // the endpoint
-	failed  int      // attempts since the last event or hello
+	failed  int      // attempts since one brought more than a hello
 }
 
 // run watches by one connection after the other until something ends the watch.
@@ -179,7 +179,6 @@ func (w *watcher) take(m *watchMessage, text []byte, yield func(Event, error) bo
 	switch m.Type {
 	case "hello":
 		w.c.good.Store(int64(w.at))
-		w.failed = 0
 		if w.cluster == "" {
 			w.cluster = m.ClusterID
 		}
@@ -187,8 +186,10 @@ func (w *watcher) take(m *watchMessage, text []byte, yield func(Event, error) bo
 			w.after = m.Revision
 		}
 		w.begun = true
+	case "ping":
+		w.failed = 0
 	case "bookmark":
-		w.after = max(w.after, m.Revision)
+		w.after, w.failed = max(w.after, m.Revision), 0
 		w.progress()
 	case "event":
 		var e Event

@@ -52,6 +52,13 @@ type Config struct {
 	Logger  hclog.Logger // nil for none
 	Timing  Timing       // zero fields take the defaults
 
+	// A snapshot is taken when the log since the last one exceeds SnapshotBytes, or the size
+	// of the last snapshot if that is more; behind one stays what came since the one before,
+	// and TrailingLogs entries more, if those are not too many bytes.
+	// Zero takes the defaults. Tests take less, to see often what is rare otherwise.
+	SnapshotBytes int64
+	TrailingLogs  uint64
+
 	rpcsInFlight int // appends under way to one follower; 0 for 1, more is for tests that show why
 }
 

@@ -15,7 +15,7 @@ const (
 
 	// A snapshot is taken when the log since the last one exceeds this, or the size of
 	// the last snapshot if that is more: writing snapshots then costs no more than
-	// writing the log does.
+	// writing the log does. See [Config.SnapshotBytes].
 	snapshotBytes = 64 << 20
 
 	// Behind what the older snapshot needs, the log keeps this many entries more, as long
@@ -44,7 +44,7 @@ func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 		}
 		n.checkSpace()
 		n.abdicate(ctx, c)
-		if n.adapter.logged.Load() > max(snapshotBytes, n.adapter.snapshotSize.Load()) {
+		if n.adapter.logged.Load() > max(n.cfg.SnapshotBytes, n.adapter.snapshotSize.Load()) {
 			n.takeSnapshot(c)
 		}
 		pause(ctx, houseEvery)
@@ -113,7 +113,7 @@ func (n *Node) takeSnapshot(c *consensus) {
 	}
 	applied := c.raft.AppliedIndex()
 	settings := c.raft.ReloadableConfig()
-	settings.TrailingLogs = trailing(applied-min(last, applied), n.adapter.logged.Load())
+	settings.TrailingLogs = trailing(applied-min(last, applied), n.adapter.logged.Load(), n.cfg.TrailingLogs)
 	if err := c.raft.ReloadConfig(settings); err != nil {
 		n.log.Error("setting how much log a snapshot leaves", "error", err)
 	}
@@ -125,9 +125,9 @@ func (n *Node) takeSnapshot(c *consensus) {
 	}
 }
 
-// trailing returns how many entries the log keeps behind a snapshot, if so many
-// bytes came in so many entries since the snapshot before.
-func trailing(entries uint64, bytes int64) uint64 {
+// trailing returns how many entries the log keeps behind a snapshot, if so many bytes came
+// in so many entries since the snapshot before, and at most so many more are to stay.
+func trailing(entries uint64, bytes int64, more uint64) uint64 {
 	average := max(uint64(bytes)/max(entries, 1), 1)
-	return entries + min(trailingEntries, trailingBytes/average)
+	return entries + min(more, trailingBytes/average)
 }

@@ -13,7 +13,7 @@ func TestTrailing(t *testing.T) {
 		{256, 64 << 20, 256 + 128},                         // large ones: by size
 		{1, 200 << 20, 1},
 	} {
-		if got := trailing(c.entries, c.bytes); got != c.want {
+		if got := trailing(c.entries, c.bytes, trailingEntries); got != c.want {
 			t.Errorf("after %d entries of %d bytes the log keeps %d, want %d", c.entries, c.bytes, got, c.want)
 		}
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,6 +59,8 @@ func Open(cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("configuration of the node: %w", err)
 	}
 	cfg.Timing = cfg.Timing.withDefaults()
+	cfg.SnapshotBytes = cmp.Or(cfg.SnapshotBytes, snapshotBytes)
+	cfg.TrailingLogs = cmp.Or(cfg.TrailingLogs, trailingEntries)
 	if cfg.Network == nil {
 		cfg.Network = tcp{}
 	}
@@ -231,7 +234,7 @@ func (n *Node) raftConfig(id raft.ServerID, gained chan<- bool) *raft.Config {
 	// entry holds one command or a thousand.
 	cfg.SnapshotThreshold = math.MaxUint64
 	cfg.SnapshotInterval = time.Hour
-	cfg.TrailingLogs = trailingEntries
+	cfg.TrailingLogs = n.cfg.TrailingLogs
 	return cfg
 }
 

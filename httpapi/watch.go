@@ -77,7 +77,7 @@ func (c *call) begin(w *watch) (*feed.Cursor, fsm.View, error) {
 	if !w.given {
 		w.since = r.Revision()
 	}
-	if w.since+1 < r.OldestRevision() {
+	if w.since < r.OldestRevision()-1 {
 		return nil, view, compacted("?since", w.since+1, r)
 	}
 	cursor, err := c.s.node.Feed().Open(c.registry, w.since)

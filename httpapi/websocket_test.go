@@ -15,6 +15,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/httpapi"
 )
@@ -214,6 +215,18 @@ func TestWatchGaps(t *testing.T) {
 		if r := h.get("/version/events" + query); r.status != 410 {
 			t.Errorf("events%s answers %d %s", query, r.status, r.body)
 		}
+	}
+}
+
+// TestWatchWaits begins behind revisions that the node does not have, and that nobody can tell
+// whether others do: it waits for them.
+func TestWatchWaits(t *testing.T) {
+	h := start(t)
+	h.node.readErr = cluster.ErrNoLeader
+	for _, since := range []string{"1000", "18446744073709551615"} {
+		s, _ := h.dial("?since=" + since)
+		s.send(`{"type":"ping"}`)
+		s.want("pong")
 	}
 }
 

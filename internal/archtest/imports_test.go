@@ -40,6 +40,8 @@ var table = map[string]row{
 	"internal/glob":        {},
 	"internal/clustertest": {ours: []string{"fsm", "cluster", "internal/feed", "internal/memnet"}},
 	"internal/apicheck":    {},
+	"internal/watchcheck":  {},
+	"internal/chaos":       {ours: []string{"fsm", "cluster", "client", "httpapi", "internal/clustertest", "internal/watchcheck"}},
 	"internal/e2e":         {ours: []string{"client", "internal/apicheck"}},
 	"internal/archtest":    {},
 }
@@ -56,7 +58,7 @@ var confined = []confinement{
 	{"github.com/hashicorp/raft-boltdb", []string{"cluster", "internal/memnet", "internal/clustertest"}},
 	{"go.etcd.io/bbolt", []string{"cluster", "internal/memnet", "internal/clustertest"}},
 	{"github.com/hashicorp/go-hclog", []string{"cluster", "httpapi", "cmd/tesd"}},
-	{"github.com/gorilla/websocket", []string{"client", "httpapi"}},
+	{"github.com/gorilla/websocket", []string{"client", "httpapi", "internal/chaos"}},
 	{"github.com/prometheus", []string{"httpapi", "cmd/tesd"}},
 	{"github.com/armon/go-metrics", []string{"cmd/tesd"}},
 	{"github.com/santhosh-tekuri", []string{"internal/apicheck"}}, // for tests alone
