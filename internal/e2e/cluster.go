@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -124,19 +125,24 @@ func (c *Cluster) Add(id string) *Node {
 	return n
 }
 
-// freePorts returns addresses on loopback that nobody listens on.
+// freePorts returns addresses on loopback that nobody listens on. The system does not give
+// their ports to connections that ask for any, so they stay free until a node takes them.
 func freePorts(t *testing.T, n int) []string {
 	t.Helper()
+	const lowest, highest = 10_000, 32_000
 	var addresses []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 1000 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(highest-lowest)))
 		if err != nil {
-			t.Fatal(err)
+			continue // somebody has it
 		}
 		defer l.Close()
-		addresses = append(addresses, l.Addr().String())
+		if addresses = append(addresses, l.Addr().String()); len(addresses) == n {
+			return addresses
+		}
 	}
-	return addresses
+	t.Fatal("there are no free ports")
+	return nil
 }
 
 // Start starts a node's process on the data that it has.

@@ -65,8 +65,8 @@ func TestMembership(t *testing.T) {
 	bumps(t, c, c.Nodes...)
 
 	n2 := c.Nodes[1]
-	if _, code := c.Run("node", "add", n2.ID+"="+n2.Raft, "--replace"); code != 0 {
-		t.Errorf("to add a member that is as it was exited with %d, want 0", code)
+	if _, code := c.Run("node", "add", n2.ID+"="+n2.Raft, "--replace"); code != 4 {
+		t.Errorf("to replace a member that is as it was exited with %d, want 4", code)
 	}
 	c.Kill(n2)
 	if err := os.RemoveAll(n2.DataDir); err != nil {
