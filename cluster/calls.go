@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/rpc"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -120,8 +121,10 @@ func faultOf(err error) fault {
 		return faultConflict
 	case errors.Is(err, ErrNoNode):
 		return faultNoNode
+	case errors.Is(err, ErrNotReady), errors.Is(err, ErrNoLeader):
+		return faultNotReady
 	}
-	return faultNotReady
+	return faultUnknown // what is not known to be harmless may have been applied
 }
 
 // err returns the error that the fault stands for, with what was said about it.
@@ -251,15 +254,25 @@ func (c *caller) close() {
 // peerConn is a connection to a peer, mended where net/rpc falls short.
 type peerConn struct{ net.Conn }
 
-const writeStall = 5 * time.Second
+const (
+	writeStall = 5 * time.Second
+	writeChunk = 256 << 10
+)
 
 // Write breaks a connection whose peer takes nothing: net/rpc writes while it holds a
-// lock, and all calls to the peer would wait behind one write.
-func (c peerConn) Write(b []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(writeStall)); err != nil {
-		return 0, err
+// lock, and all calls to the peer would wait behind one write. A message may be as large
+// as a registry, so each part of it has its own time.
+func (c peerConn) Write(b []byte) (written int, err error) {
+	for part := range slices.Chunk(b, writeChunk) {
+		if err := c.SetWriteDeadline(time.Now().Add(writeStall)); err != nil {
+			return written, err
+		}
+		n, err := c.Conn.Write(part)
+		if written += n; err != nil {
+			return written, err
+		}
 	}
-	return c.Conn.Write(b)
+	return written, nil
 }
 
 // Read never ends with io.EOF. net/rpc answers ErrShutdown to a call that it did not
@@ -303,8 +316,11 @@ func (s *service) ReadIndex(call readIndexCall, reply *readIndexReply) error {
 	ctx, cancel := context.WithTimeout(s.n.life, roundTimeout)
 	defer cancel()
 	index, err := c.index.serve(ctx, call)
-	if reply.Index = index; err != nil {
-		reply.Fault, reply.Detail = faultOf(err), err.Error()
+	switch reply.Index = index; {
+	case errors.Is(err, ErrNotReady):
+		reply.Fault, reply.Detail = faultNotReady, err.Error()
+	case err != nil: // a read leaves nothing unknown, and may be tried elsewhere
+		reply.Fault = faultNotLeader
 	}
 	return nil
 }

@@ -247,6 +247,16 @@ func (f *founding) belongTo(clusterID string) error {
 	return nil
 }
 
+// belong notes that this node is in the configuration of its cluster.
+func (f *founding) belong() error {
+	next, _ := f.state()
+	if next.belonged() {
+		return nil
+	}
+	next.Belonged = true
+	return f.adopt(next)
+}
+
 // configuration is the cluster's first one: the same on every founder.
 func configuration(founders []founder) raft.Configuration {
 	var c raft.Configuration

@@ -30,7 +30,10 @@ func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 	var promotion promotion
 	for {
 		n.hear(ctx, c)
-		n.checkMembership(ctx, c)
+		if err := n.checkMembership(ctx, c); err != nil {
+			n.fail(err)
+			return
+		}
 		promotion.tick(ctx, n, c)
 		if view := n.adapter.view(); view.Founded() {
 			if err := n.founding.belongTo(view.Cluster().ClusterID); err != nil {
@@ -55,29 +58,44 @@ func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 }
 
 // checkMembership finds out whether this node has been removed. Its log says so, unless it
-// was cut off before that reached it; then members who have a leader do.
-func (n *Node) checkMembership(ctx context.Context, c *consensus) {
+// was cut off before that reached it; then members who have a leader do. A node that was
+// added reads at first of configurations from before its time: it counts as removed only
+// if it has been a member.
+func (n *Node) checkMembership(ctx context.Context, c *consensus) error {
 	servers := c.raft.GetConfiguration().Configuration().Servers
-	if len(servers) == 0 {
-		return // it was added, and waits for its first entry
-	}
 	member := isMember(servers, c.index.id)
-	if member && c.leader.get().id == "" {
-		for _, s := range servers {
-			if s.ID == c.index.id {
-				continue
-			}
-			ctx, cancel := context.WithTimeout(ctx, membersTimeout)
-			r, err := call[probeReply](ctx, n.calls, string(s.Address), "Probe", probeCall{})
-			cancel()
-			if err == nil && r.Led && len(r.Members) > 0 && !isMember(r.Members, c.index.id) {
-				member = false
-			}
+	if member {
+		if err := n.founding.belong(); err != nil {
+			return err
 		}
+	} else if id, _ := n.founding.state(); !id.belonged() {
+		return nil
+	}
+	if member && c.leader.get().id == "" {
+		member = !n.removedElsewhere(ctx, c, servers)
 	}
 	if n.removed.Swap(!member) == member {
 		n.log.Warn("this node's membership has changed", "member", member)
 	}
+	return nil
+}
+
+// removedElsewhere reports whether a member that knows a leader does not know this node.
+func (n *Node) removedElsewhere(ctx context.Context, c *consensus, servers []raft.Server) bool {
+	own := n.clusterID(n.adapter.view())
+	for _, s := range servers {
+		if s.ID == c.index.id {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, membersTimeout)
+		r, err := call[probeReply](ctx, n.calls, string(s.Address), "Probe", probeCall{})
+		cancel()
+		if err == nil && serverID(r.Self.ID, r.Self.Incarnation) == s.ID && r.ClusterID == own &&
+			r.Led && len(r.Members) > 0 && !isMember(r.Members, c.index.id) {
+			return true
+		}
+	}
+	return false
 }
 
 func isMember(servers []raft.Server, id raft.ServerID) bool {

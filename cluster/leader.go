@@ -114,18 +114,21 @@ func (n *Node) becomeReady(ctx context.Context, c *consensus) error {
 		return notReady("%s", reason)
 	}
 	if !n.adapter.view().Founded() {
-		genesis := n.genesis()
-		if _, err := n.applyOwn(ctx, c, genesis); err != nil {
+		if result, err := n.applyOwn(ctx, c, n.genesis()); err != nil {
 			return err
+		} else if result.Refusal != nil {
+			return fmt.Errorf("founding the cluster: %w", result.Refusal)
 		}
 	}
 	if n.unfit() == "" {
 		if err := n.seed(ctx, c); err != nil {
-			n.setSeedFault(err)
+			if !errors.Is(err, errNotLeader) && !errors.Is(err, ErrUnknownOutcome) {
+				n.seedFault.Store(&err)
+			}
 			return err
 		}
 	}
-	n.setSeedFault(nil)
+	n.seedFault.Store(nil)
 	// What was proposed and applied while the term stayed the same is of this term, and
 	// only this node leads it.
 	if c.raft.CurrentTerm() != term {
@@ -181,6 +184,16 @@ func (n *Node) seed(ctx context.Context, c *consensus) error {
 	}
 	n.log.Info("migration_complete", "source", migrate.Source, "target", n.cfg.RegistryID, "entitiesMigrated", len(migrate.Entities))
 	return nil
+}
+
+// unseeded says why this node could not import the registry that the cluster starts with,
+// as long as nobody has; "" if it can, as far as it knows.
+func (n *Node) unseeded() string {
+	fault := n.seedFault.Load()
+	if r, ok := n.adapter.view().Registry(n.cfg.RegistryID); fault == nil || ok && r.Revision() > 0 {
+		return ""
+	}
+	return (*fault).Error()
 }
 
 // pause waits for d or for ctx to end.

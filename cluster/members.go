@@ -132,8 +132,8 @@ func (n *Node) Ready() []Check {
 	if reason := n.unfit(); reason != "" {
 		checks[7] = Check{"settings", false, reason}
 	}
-	if err := n.seedFault.Load(); err != nil {
-		checks[8] = Check{"registry-file", false, (*err).Error()}
+	if reason := n.unseeded(); reason != "" {
+		checks[8] = Check{"registry-file", false, reason}
 	}
 	for i := range checks {
 		if checks[i].OK {

@@ -40,7 +40,7 @@ type Node struct {
 
 	changing sync.Mutex // held while the membership changes at this node, as leader
 
-	seedFault atomic.Pointer[error]     // why the registry to start with could not be imported
+	seedFault atomic.Pointer[error]     // why this node could not import the registry to start with; see unseeded
 	consensus atomic.Pointer[consensus] // nil until this node is a member
 }
 
@@ -104,14 +104,6 @@ func (n *Node) fail(err error) {
 	case n.failure <- err:
 	default: // it is stopping already
 	}
-}
-
-func (n *Node) setSeedFault(err error) {
-	if err == nil {
-		n.seedFault.Store(nil)
-		return
-	}
-	n.seedFault.Store(&err)
 }
 
 func (n *Node) probe(ctx context.Context, address string, request probeCall) (probeReply, error) {
@@ -228,6 +220,7 @@ func (n *Node) raftConfig(id raft.ServerID, gained chan<- bool) *raft.Config {
 	cfg.LeaderLeaseTimeout = n.cfg.Timing.LeaderLease
 	cfg.CommitTimeout = n.cfg.Timing.Commit
 	cfg.NotifyCh = gained
+	cfg.MaxAppendEntries = 16    // an entry may have 256 KiB and more, and all that is sent at once must arrive in time
 	cfg.ShutdownOnRemove = false // a removed node stays up and says so
 	cfg.NoLegacyTelemetry = true
 	// Snapshots are taken by size, by keepHouse: a count of entries says little when an

@@ -95,7 +95,12 @@ const acceptPause = 50 * time.Millisecond
 // passing reports whether an error of accepting a connection says nothing about the next
 // one: too many files are open, or the other side went away.
 func passing(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ECONNABORTED)
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // hello reads what the connection speaks and hands it on.
@@ -117,6 +122,7 @@ func (p *port) hello(conn *tracked) {
 			conn.Close()
 			return
 		}
+		conn.isRaft()
 		select {
 		case p.raft <- conn: // raft's transport owns and closes it from here
 		case <-p.done:
@@ -153,6 +159,7 @@ func readID(conn net.Conn) (string, error) {
 type tracked struct {
 	net.Conn
 	port *port
+	raft bool // it speaks raft's protocol; guarded by the port's mu
 }
 
 // Close closes the connection.
@@ -163,6 +170,13 @@ func (a *tracked) Close() error {
 	return a.Conn.Close()
 }
 
+// isRaft notes that the connection speaks raft's protocol.
+func (a *tracked) isRaft() {
+	a.port.mu.Lock()
+	defer a.port.mu.Unlock()
+	a.raft = true
+}
+
 // track takes a connection into the list; nil if the port is closed.
 func (p *port) track(conn net.Conn) *tracked {
 	p.mu.Lock()
@@ -171,7 +185,7 @@ func (p *port) track(conn net.Conn) *tracked {
 		conn.Close()
 		return nil
 	}
-	a := &tracked{conn, p}
+	a := &tracked{Conn: conn, port: p}
 	p.conns[a] = struct{}{}
 	return a
 }
@@ -218,19 +232,23 @@ func (p *port) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn
 		return nil, err
 	}
 	if t := p.track(conn); t != nil {
+		t.isRaft()
 		return t, nil
 	}
 	return nil, net.ErrClosed
 }
 
-// hangUp breaks all connections of raft and those that are being made, so that raft, which
-// waits for its calls when it shuts down, does not wait for one that nobody answers.
+// hangUp breaks the connections of raft and those that are being made, so that raft, which
+// waits for its calls when it shuts down, does not wait for one that nobody answers. Those
+// of calls are left: answers to what has just been carried out are on their way.
 func (p *port) hangUp() {
 	p.stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for t := range p.conns { // any order: all are closed
-		t.Conn.Close()
+		if t.raft {
+			t.Conn.Close()
+		}
 	}
 }
 

@@ -32,6 +32,9 @@ const enqueueTimeout = 5 * time.Second
 // forwardTimeout bounds how long a batch may be under way to the leader and back.
 const forwardTimeout = 10 * time.Second
 
+// forwardGrace is how long a batch is still waited for when another node leads.
+const forwardGrace = 200 * time.Millisecond
+
 // proposer turns queued commands into log entries, one entry at a time.
 type proposer struct {
 	node *Node
@@ -174,6 +177,10 @@ func (q *proposer) commit(ctx context.Context, r *raft.Raft, batch []*pending) {
 		refuseAll(batch, err)
 		return
 	}
+	if len(response) != len(batch) {
+		refuseAll(batch, unknown(errors.New("the state machine answered something else")))
+		return
+	}
 	for i, p := range batch {
 		p.decide(response[i], nil)
 	}
@@ -253,7 +260,10 @@ func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
 	defer cancel()
-	stop := context.AfterFunc(leader.until(), cancel)
+	stop := context.AfterFunc(leader.until(), func() {
+		pause(ctx, forwardGrace) // whoever does not lead any more says so, if it can
+		cancel()
+	})
 	defer stop()
 	reply, err := call[proposeReply](ctx, q.node.calls, leader.address, "Propose", request)
 	switch {
@@ -273,6 +283,12 @@ func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) 
 // serve queues the commands that another node forwarded and waits for the outcomes.
 func (q *proposer) serve(call proposeCall, reply *proposeReply) {
 	reply.Outcomes = make([]forwarded, len(call.Commands))
+	if q.node.started().raft.State() != raft.Leader { // they would wait behind what is forwarded from here
+		for i := range reply.Outcomes {
+			reply.Outcomes[i].Fault = faultNotLeader
+		}
+		return
+	}
 	queued := make([]*pending, len(call.Commands))
 	for i, command := range call.Commands {
 		own := &pending{command: command, reach: 1, foreign: true}

@@ -31,28 +31,37 @@ func (n *Node) Read(ctx context.Context, o ReadOptions) (fsm.View, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(n.life, cancel)()
-	enough, err := n.freshness(ctx, o)
-	if err != nil {
-		return fsm.View{}, err
+	patience := n.patience()
+	for {
+		enough, asOf, err := n.freshness(ctx, o)
+		if err != nil {
+			return fsm.View{}, err
+		}
+		view, err := n.adapter.wait(ctx, enough)
+		switch {
+		case err != nil && n.life.Err() != nil:
+			return fsm.View{}, ErrShuttingDown
+		case err != nil:
+			return fsm.View{}, notReady("the deadline passed before this node had the state that the read needs")
+		case o.MaxStale == 0 || time.Since(asOf) <= o.MaxStale:
+			return view, nil
+		}
+		// By the time that it was here the state had become too old.
+		if err := patience.wait(ctx, notReady("this node has no state that is no older than %v", o.MaxStale)); err != nil {
+			return fsm.View{}, err
+		}
 	}
-	view, err := n.adapter.wait(ctx, enough)
-	if err != nil && n.life.Err() != nil {
-		return fsm.View{}, ErrShuttingDown
-	} else if err != nil {
-		return fsm.View{}, notReady("the deadline passed before this node had the state that the read needs")
-	}
-	return view, nil
 }
 
-// freshness returns the condition that a view must meet.
-func (n *Node) freshness(ctx context.Context, o ReadOptions) (func(fsm.View) bool, error) {
+// freshness returns the condition that a view must meet and, with MaxStale, since when at
+// most there may be something newer than it.
+func (n *Node) freshness(ctx context.Context, o ReadOptions) (enough func(fsm.View) bool, asOf time.Time, err error) {
 	var index uint64
-	var err error
 	switch {
 	case o.Mode == Linearizable:
 		index, err = n.readIndex(ctx)
 	case o.MaxStale > 0:
-		if index, err = n.recentIndex(ctx, o.MaxStale); errors.Is(err, ErrNoLeader) {
+		if index, asOf, err = n.recentIndex(ctx, o.MaxStale); errors.Is(err, ErrNoLeader) {
 			err = notReady("this node cannot tell that its state is no older than %v: %v", o.MaxStale, err)
 		}
 	case o.MinRevision > 0: // that the revision is here is proof enough
@@ -60,7 +69,7 @@ func (n *Node) freshness(ctx context.Context, o ReadOptions) (func(fsm.View) boo
 		err = notReady("this node has not heard from a leader since its start")
 	}
 	if err != nil {
-		return nil, err
+		return nil, asOf, err
 	}
 	return func(v fsm.View) bool {
 		if v.Index() < index || !v.Founded() {
@@ -71,7 +80,7 @@ func (n *Node) freshness(ctx context.Context, o ReadOptions) (func(fsm.View) boo
 		}
 		r, ok := v.Registry(o.Registry)
 		return ok && r.Revision() >= o.MinRevision
-	}, nil
+	}, asOf, nil
 }
 
 // readIndex returns an index such that a view that has it holds everything that was
@@ -98,11 +107,16 @@ func (n *Node) readIndex(ctx context.Context) (uint64, error) {
 	}
 }
 
-// recentIndex returns the index of a round that began no longer than bound ago, which
-// takes a new round only if the last one is older.
-func (n *Node) recentIndex(ctx context.Context, bound time.Duration) (uint64, error) {
-	if last := n.started().index.latest.Load(); last != nil && time.Since(last.began) <= bound {
-		return last.index, nil
+// recentIndex returns the index of a round that began no longer than bound ago, and when.
+// It takes a new round only if the last one is older.
+func (n *Node) recentIndex(ctx context.Context, bound time.Duration) (uint64, time.Time, error) {
+	latest := &n.started().index.latest
+	if last := latest.Load(); last != nil && time.Since(last.began) <= bound {
+		return last.index, last.began, nil
 	}
-	return n.readIndex(ctx)
+	if _, err := n.readIndex(ctx); err != nil {
+		return 0, time.Time{}, err
+	}
+	last := latest.Load() // of the round that was waited for, or one after it
+	return last.index, last.began, nil
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -39,15 +40,16 @@ func (n *Node) fault() string {
 	if n.full.Load() {
 		return ErrStorageFull.Error()
 	}
-	return n.unfit()
+	return cmp.Or(n.unfit(), n.unseeded())
 }
 
 // abdicate hands leadership over to a voter that can serve, if this node cannot and
 // another can. A node that waits for others to join its restored cluster leads on.
 func (n *Node) abdicate(ctx context.Context, c *consensus) {
-	if c.raft.State() != raft.Leader || n.fault() == "" || n.founding.awaited() != "" {
+	if c.raft.State() != raft.Leader || n.fault() == "" || n.founding.awaited() != "" || !n.changing.TryLock() {
 		return
 	}
+	defer n.changing.Unlock()
 	m := n.membership(c)
 	for _, member := range n.Members(ctx) {
 		st := member.Status

@@ -125,6 +125,10 @@ type identity struct {
 	// Joined says that this node became a member after the founding.
 	Joined bool `json:"joined,omitempty"`
 
+	// Belonged says that this node, which joined after the founding, has read of a
+	// configuration that it is in.
+	Belonged bool `json:"belonged,omitempty"`
+
 	// Invited are the nodes that a restored cluster waits for. Only the node that it was
 	// restored on has any.
 	Invited []Peer `json:"invited,omitempty"`
@@ -136,6 +140,9 @@ type identity struct {
 // initialised reports whether the directory is, or was, a member's. One that is not
 // holds nothing that anyone relies on.
 func (id *identity) initialised() bool { return id.Joined || len(id.Founders) > 0 }
+
+// belonged reports whether the node has been in a configuration of the cluster.
+func (id *identity) belonged() bool { return id.Belonged || len(id.Founders) > 0 }
 
 const identityKey = "tesd identity"
 

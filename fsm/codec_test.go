@@ -157,7 +157,8 @@ func TestEveryFlippedBitIsDetected(t *testing.T) {
 	}
 }
 
-// TestDecodeEntryFaults names the error of each kind of fault, as a node acts on it.
+// TestDecodeEntryFaults names the error of each kind of fault, as a node acts on it. What has
+// no error is refused by the machine, on every node.
 func TestDecodeEntryFaults(t *testing.T) {
 	good := fsm.EncodeCommand(nil, founding(0))
 	frame := func(change func(b []byte) []byte) []byte { return change(frameEntry(1, good)) }
@@ -172,21 +173,29 @@ func TestDecodeEntryFaults(t *testing.T) {
 		"format 2, one byte":  {[]byte{2}, fsm.ErrNewerFormat},
 		"a newer flag":        {frame(func(b []byte) []byte { b[1] = 2; return mendEntry(b) }), fsm.ErrNewerFormat},
 		"all flags":           {frame(func(b []byte) []byte { b[1] = 0xff; return mendEntry(b) }), fsm.ErrNewerFormat},
-		"not compressed":      {frame(func(b []byte) []byte { b[1] = 1; return mendEntry(b) }), fsm.ErrBadEntry},
+		"not compressed":      {frame(func(b []byte) []byte { b[1] = 1; return mendEntry(b) }), nil},
 		"checksum":            {frame(func(b []byte) []byte { b[5]++; return b }), fsm.ErrChecksum},
 		"body":                {frame(func(b []byte) []byte { b[len(b)-1]++; return b }), fsm.ErrChecksum},
-		"trailing byte":       {frame(func(b []byte) []byte { return mendEntry(append(b, 0)) }), fsm.ErrBadEntry},
-		"count too large":     {frame(func(b []byte) []byte { b[7] = 2; return mendEntry(b) }), fsm.ErrBadEntry},
-		"count forged":        {mendEntry([]byte{1, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}), fsm.ErrBadEntry},
-		"long varint":         {mendEntry([]byte{1, 0, 0, 0, 0, 0, 0x81, 0, 0}), fsm.ErrBadEntry},
+		"trailing byte":       {frame(func(b []byte) []byte { return mendEntry(append(b, 0)) }), nil},
+		"count too large":     {frame(func(b []byte) []byte { b[7] = 2; return mendEntry(b) }), nil},
+		"count forged":        {mendEntry([]byte{1, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}), nil},
+		"long varint":         {mendEntry([]byte{1, 0, 0, 0, 0, 0, 0x81, 0, 0}), nil},
 		"a newer command":     {frameEntry(1, []byte{200, 1, 2, 3}), fsm.ErrNewerFormat},
 		"a newer one besides": {frameEntry(1, good, []byte{18, 0, 0, 0, 0}, good), fsm.ErrNewerFormat},
 		"an unused kind":      {frameEntry(1, []byte{6}), fsm.ErrNewerFormat},
-		"compressed, forged":  {mendEntry([]byte{1, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}), fsm.ErrBadEntry},
-		"compressed, shorter": {mendEntry([]byte{1, 1, 0, 0, 0, 0, 9, 1, 0, 0, 0xff, 0xff}), fsm.ErrBadEntry},
+		"compressed, forged":  {mendEntry([]byte{1, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}), nil},
+		"compressed, shorter": {mendEntry([]byte{1, 1, 0, 0, 0, 0, 9, 1, 0, 0, 0xff, 0xff}), nil},
 	} {
-		if _, err := fsm.DecodeEntry(row.entry); !errors.Is(err, row.want) {
+		entry, err := fsm.DecodeEntry(row.entry)
+		if !errors.Is(err, row.want) {
 			t.Errorf("%s: %v, want %v", name, err, row.want)
+		}
+		if row.want != nil {
+			continue
+		}
+		m := fsm.New()
+		if results := m.Apply(1, entry); len(results) != 1 || results[0].Refusal == nil || m.View().Malformed() != 1 {
+			t.Errorf("%s: refused as %+v, and counted %d times", name, results, m.View().Malformed())
 		}
 	}
 }

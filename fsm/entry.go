@@ -70,9 +70,9 @@ func JoinEntry(stamp int64, commands [][]byte) ([]byte, error) {
 }
 
 // DecodeEntry reads what [EncodeEntry] wrote. It returns [ErrChecksum],
-// [ErrNewerFormat] or [ErrBadEntry], on which a node stops. A command whose frame is
-// whole but whose body does not decode is no error: it stands in the entry as a
-// command that the machine refuses, the same on every node.
+// [ErrNewerFormat] or [ErrBadEntry], on which a node stops. A command, or a whole entry,
+// whose frame is sound but whose body does not decode is no error: it stands in the entry
+// as a command that the machine refuses and counts, the same on every node.
 func DecodeEntry(b []byte) (Entry, error) {
 	if len(b) == 0 {
 		return Entry{}, fmt.Errorf("%w: it is empty", ErrBadEntry)
@@ -94,7 +94,7 @@ func DecodeEntry(b []byte) (Entry, error) {
 		size := d.uint()
 		raw, err := inflate(d.buf, size)
 		if d.err != nil || err != nil {
-			return Entry{}, fmt.Errorf("%w: compressed body", ErrBadEntry)
+			return unreadable(), nil
 		}
 		body = raw
 	default:
@@ -121,10 +121,14 @@ func decodeBody(body []byte) (Entry, error) {
 		entry.Commands = append(entry.Commands, c)
 	}
 	if d.finish() != nil {
-		return Entry{}, fmt.Errorf("%w: body", ErrBadEntry)
+		return unreadable(), nil
 	}
 	return entry, nil
 }
+
+// unreadable is an entry of a known format, as it was written, whose body says nothing. To
+// stop at it would stop every node for ever, so that all refuse and count it.
+func unreadable() Entry { return Entry{Commands: []Command{{Op: malformed{}}}} }
 
 // checksum returns the CRC-32C of the parts, one after the other.
 func checksum(parts ...[]byte) (sum uint32) {
