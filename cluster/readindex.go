@@ -66,7 +66,7 @@ const roundTimeout = time.Second
 var (
 	errNewerTerm = fmt.Errorf("%w: a voter has moved to a newer term", errNotLeader)
 	errNoQuorum  = fmt.Errorf("%w: no majority of the voters answered", errNotLeader)
-	errRemoved   = notReady("the node is no member of the cluster")
+	errRemoved   = fmt.Errorf("%w: it is no member of the cluster", ErrNotReady)
 )
 
 func newReadIndex(id raft.ServerID, r *raft.Raft, logs raft.LogStore, view func() fsm.View, calls *caller) *readIndex {

@@ -1,5 +1,7 @@
 package fsm
 
+import "github.com/tidwall/btree"
+
 // Plan is what a bump or a batch would do, worked out without doing it.
 type Plan struct {
 	Revision uint64   // of the registry that it was computed at
@@ -53,7 +55,7 @@ func (p *planner) bump(b *Bump) *Refusal {
 		if p.r.entities == 0 {
 			return refuse(CodeEntityNotFound, "")
 		}
-		return p.walk("", b.Scope, true)
+		return p.walk(p.r.children, "", b.Scope)
 	}
 	s := p.r.live(b.EntityID)
 	if s == nil {
@@ -65,17 +67,13 @@ func (p *planner) bump(b *Bump) *Refusal {
 	if !b.Cascade {
 		return p.move(b.EntityID, s, b.Scope)
 	}
-	return p.walk(b.EntityID, b.Scope, false)
+	return p.walk(p.r.linked, b.EntityID, b.Scope)
 }
 
-// walk moves the entity named start and what is linked below it; with start "" it
-// moves the whole registry. Unless everything moves, an independent entity below
-// start stays, and so does everything below it.
-func (p *planner) walk(start string, scope Scope, everything bool) (refusal *Refusal) {
-	stays := func(id string, s *slot) bool {
-		return !everything && id != start && s.def.UpdateStrategy == Independent
-	}
-	p.r.walk(start, stays, func(id string, s *slot) bool {
+// walk moves the entity named start and what an index of children has below it: of those
+// that are linked, an independent entity stays, and so does everything below it.
+func (p *planner) walk(index *btree.Map[string, struct{}], start string, scope Scope) (refusal *Refusal) {
+	p.r.walk(index, start, func(id string, s *slot) bool {
 		refusal = p.move(id, s, scope)
 		return refusal == nil
 	})
@@ -119,7 +117,7 @@ func (p *planner) version(id string, s *slot) string {
 
 // Reach estimates, from above, how many entities a command would move, so that those
 // who collect commands can bound what comes of them. It costs little however large the
-// registry is: what moves more than a few counts as moving everything.
+// registry is: what moves more than some hundreds counts as moving everything.
 func (v View) Reach(c Command) int {
 	r, ok := v.s.registries.Get(c.Registry)
 	if !ok {
@@ -141,7 +139,7 @@ func (v View) Reach(c Command) int {
 }
 
 func (r *registry) reach(b *Bump) int {
-	const few = 64
+	const few = 256
 	switch {
 	case b.EntityID == "":
 		return r.entities
@@ -149,12 +147,16 @@ func (r *registry) reach(b *Bump) int {
 		return 1
 	}
 	n := 0
-	r.walk(b.EntityID, nil, func(string, *slot) bool {
-		n++
-		return n <= few
-	})
-	if n > few {
-		return r.entities
+	for stack := []string{b.EntityID}; len(stack) > 0; {
+		id := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		eachChild(r.linked, id, func(child string) bool {
+			stack = append(stack, child)
+			return n+len(stack) <= few
+		})
+		if n++; n+len(stack) > few {
+			return r.entities
+		}
 	}
 	return n
 }

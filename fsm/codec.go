@@ -94,6 +94,16 @@ func (d *decoder) count() int {
 	return int(n)
 }
 
+// countTo is count of a list that has no more than most elements.
+func (d *decoder) countTo(most int) int {
+	n := d.count()
+	if n > most {
+		d.fail()
+		return 0
+	}
+	return n
+}
+
 func (d *decoder) hash() (h Hash) {
 	copy(h[:], d.fixed(uint64(len(h))))
 	return h

@@ -152,10 +152,13 @@ func (b Bump) check(c *checker, path string) {
 	}
 	if b.EntityID != "" {
 		c.err(path+"entityId", CheckEntityID(b.EntityID))
-	} else if b.ExpectedVersion != "" {
-		c.add(path+"expectedVersion", "needs an entityId")
-	} else if !b.Cascade {
-		c.add(path+"cascade", "false needs an entityId")
+	} else {
+		if b.ExpectedVersion != "" {
+			c.add(path+"expectedVersion", "needs an entityId")
+		}
+		if !b.Cascade {
+			c.add(path+"cascade", "false needs an entityId")
+		}
 	}
 	c.text(path+"expectedVersion", b.ExpectedVersion, MaxText)
 	c.text(path+"reason", b.Reason, MaxReason)

@@ -32,13 +32,13 @@ func DecodeCommand(b []byte) (Command, error) {
 	case KindBump:
 		c.Op = decodeBump(&d)
 	case KindBatch:
-		batch := Batch{Requests: make([]Bump, min(d.count(), MaxBatch))}
+		batch := Batch{Requests: make([]Bump, d.countTo(MaxBatch))}
 		for i := range batch.Requests {
 			batch.Requests[i] = decodeBump(&d)
 		}
 		c.Op = batch
 	case KindMigrate:
-		m := Migrate{Source: d.string(), Entities: make([]Entity, 0, min(d.count(), MaxEntities))}
+		m := Migrate{Source: d.string(), Entities: make([]Entity, 0, d.countTo(MaxEntities))}
 		for range cap(m.Entities) {
 			m.Entities = append(m.Entities, decodeEntity(&d))
 		}
@@ -145,7 +145,7 @@ func decodeEntity(d *decoder) Entity {
 		ParentVersionID: d.string(), DisplayInUI: d.bool(), DisplayName: d.string(), Description: d.string(),
 		APIEndpointPrefix: d.string(), CLICommandName: d.string(),
 	}
-	if n := min(d.count(), MaxFiles); n > 0 {
+	if n := d.countTo(MaxFiles); n > 0 {
 		x.Files = make([]File, n)
 		for i := range x.Files {
 			x.Files[i] = File{Path: d.string(), Pattern: d.string(), Replacement: d.string(), Description: d.string(),

@@ -27,10 +27,15 @@ func (d *draft) set(id string, s *slot) {
 	d.m.sum.add(s.sum)
 }
 
+// maxScratch bounds, in bytes, the buffer that is kept from one transaction to the next.
+const maxScratch = 1 << 20
+
 // commit seals the transaction and makes it the registry's last.
 func (d *draft) commit() Result {
 	m, r, t := d.m, d.r, d.t
-	m.scratch = t.seal(m.scratch)
+	if m.scratch = t.seal(m.scratch); cap(m.scratch) > maxScratch {
+		m.scratch = nil
+	}
 	r.revision, r.head, r.stamp = t.Revision, t.Hash, t.Timestamp
 	r.history.append(m.compressor, t)
 	m.trim(r)
@@ -114,13 +119,20 @@ func (r *registry) checkPut(e *Entity, old *slot, createOnly bool) *Refusal {
 		refusal := refuse(CodeTooLarge, e.ID)
 		refusal.Expected = "100000 entities"
 		return refusal
+	case old == nil && r.slots.Len() >= MaxIDs:
+		if _, known := r.slots.Get(e.ID); !known {
+			refusal := refuse(CodeTooLarge, e.ID)
+			refusal.Expected = "1000000 ids, those of deleted entities among them,"
+			return refusal
+		}
 	}
 	var report Report
 	if old == nil {
 		report.checkVersion(e)
 	}
 	report.checkLink(e)
-	r.checkParent(&report, e)
+	report.checkFiles(e)
+	r.checkParent(&report, e, old)
 	if !report.Valid() {
 		refusal := refuse(CodeRegistryInvalid, e.ID)
 		refusal.Findings = report.Errors
@@ -137,8 +149,18 @@ func (r *registry) checkPut(e *Entity, old *slot, createOnly bool) *Refusal {
 	return nil
 }
 
-// checkParent reports a parent that does not exist or that is below the entity.
-func (r *registry) checkParent(report *Report, e *Entity) {
+// checkParent reports a parent that does not exist or that is below the entity: nothing is
+// below one that is new, and nothing that was fine changes while the parent stays.
+func (r *registry) checkParent(report *Report, e *Entity, old *slot) {
+	switch {
+	case e.ParentVersionID == "" || old != nil && old.def.ParentVersionID == e.ParentVersionID:
+		return
+	case old == nil && e.ParentVersionID != e.ID:
+		if r.live(e.ParentVersionID) == nil {
+			report.fail(FindingMissingParent, e.ID, "parent %q does not exist", e.ParentVersionID)
+		}
+		return
+	}
 	loop := []string{e.ID}
 	for parent := e.ParentVersionID; parent != ""; {
 		if parent == e.ID {
@@ -195,7 +217,7 @@ func (m *Machine) migrate(c *Command, request []byte, r *registry, op Migrate) R
 		d.set(e.ID, newSlot(r.id, e, revList{}))
 	}
 	d.t.Changes = make([]Change, 0, len(op.Entities))
-	d.r.walk("", nil, func(id string, s *slot) bool {
+	d.r.walk(d.r.children, "", func(id string, s *slot) bool {
 		d.t.Changes = append(d.t.Changes, Change{id, "", s.version, s.def.DisplayName})
 		return true
 	})

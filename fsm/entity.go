@@ -8,16 +8,17 @@ import (
 // Limits on what one request or registry may hold. They are part of the format:
 // every node of a cluster must have the same ones.
 const (
-	MaxEntities   = 100_000 // entities of a registry
-	MaxRegistries = 1_000   // registries of a cluster
-	MaxBatch      = 256     // requests of a batch
-	MaxFiles      = 64      // files of an entity
-	MaxText       = 4 << 10 // bytes of a text field
-	MaxPattern    = 512     // bytes of a file's pattern
-	MaxReason     = 1 << 10 // bytes of a bump's reason
-	MaxEntityID   = 256     // bytes of an entity's id
-	MaxRegistryID = 64      // bytes of a registry's id
-	MaxKey        = 255     // bytes of an idempotency key
+	MaxEntities   = 100_000   // entities of a registry
+	MaxIDs        = 1_000_000 // ids that a registry knows, those of deleted entities among them
+	MaxRegistries = 1_000     // registries of a cluster
+	MaxBatch      = 256       // requests of a batch
+	MaxFiles      = 64        // files of an entity
+	MaxText       = 4 << 10   // bytes of a text field
+	MaxPattern    = 512       // bytes of a file's pattern
+	MaxReason     = 1 << 10   // bytes of a bump's reason
+	MaxEntityID   = 256       // bytes of an entity's id
+	MaxRegistryID = 64        // bytes of a registry's id
+	MaxKey        = 255       // bytes of an idempotency key
 )
 
 // EntityType says what kind of thing an entity is.
@@ -150,15 +151,18 @@ func (e *Entity) Check() []Problem {
 	}
 	for i := range e.Files {
 		f := &e.Files[i]
-		at := func(field string) string { return fmt.Sprintf("files[%d].%s", i, field) }
+		file := checker{}
 		if f.Path == "" {
-			c.add(at("path"), "is empty")
+			file.add("path", "is empty")
 		}
-		c.text(at("path"), f.Path, MaxText)
-		c.text(at("pattern"), f.Pattern, MaxPattern)
-		c.text(at("replacement"), f.Replacement, MaxText)
-		c.text(at("description"), f.Description, MaxText)
-		c.text(at("defaultVersion"), f.DefaultVersion, MaxText)
+		file.text("path", f.Path, MaxText)
+		file.text("pattern", f.Pattern, MaxPattern)
+		file.text("replacement", f.Replacement, MaxText)
+		file.text("description", f.Description, MaxText)
+		file.text("defaultVersion", f.DefaultVersion, MaxText)
+		for _, p := range file.problems {
+			c.add(fmt.Sprintf("files[%d].%s", i, p.Path), "%s", p.Message)
+		}
 	}
 	return c.problems
 }

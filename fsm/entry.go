@@ -26,7 +26,11 @@ const (
 
 	compressAbove = 256 << 10 // bytes of a body from which on it is compressed
 	maxBody       = 256 << 20 // bytes of a body, against a forged length
+	maxStamp      = 1<<53 - 1 // what JSON can say as a number (RFC 8785 by way of RFC 7493)
 )
+
+// MaxCommands is how many commands an entry holds at most.
+const MaxCommands = 4096
 
 // Faults of an encoded entry that must stop the node: to go on would be to differ
 // from the other nodes.
@@ -47,6 +51,9 @@ func EncodeEntry(entry Entry) ([]byte, error) {
 
 // JoinEntry encodes an entry for the log from commands that [EncodeCommand] encoded.
 func JoinEntry(stamp int64, commands [][]byte) ([]byte, error) {
+	if len(commands) > MaxCommands {
+		return nil, fmt.Errorf("entry of %d commands, the limit is %d", len(commands), MaxCommands)
+	}
 	e := encoder{buf: make([]byte, headerSize, 512)}
 	e.uint(uint64(max(stamp, 0)))
 	e.uint(uint64(len(commands)))
@@ -105,8 +112,8 @@ func DecodeEntry(b []byte) (Entry, error) {
 
 func decodeBody(body []byte) (Entry, error) {
 	d := decoder{buf: body}
-	entry := Entry{Stamp: int64(d.uint() & (1<<63 - 1))}
-	entry.Commands = make([]Command, 0, d.count())
+	entry := Entry{Stamp: int64(min(d.uint(), maxStamp))}
+	entry.Commands = make([]Command, 0, d.countTo(MaxCommands))
 	for range cap(entry.Commands) {
 		frame := d.bytes()
 		if d.err != nil {

@@ -197,7 +197,7 @@ func (s step) entry() fsm.Entry {
 // runLog makes a log of about n commands and applies each in an entry of its own.
 // after is called with each step, the view before it, and its result.
 func (d dice) runLog(m *fsm.Machine, n int, after func(step, fsm.View, fsm.Result)) {
-	stamp, index := int64(1_700_000_000_000), uint64(0)
+	stamp, index := int64(1_700_000_000_000), m.View().Index()
 	take := func(s step, before fsm.View) {
 		index++
 		results := append(m.Apply(index, s.entry()), fsm.Result{})

@@ -46,28 +46,31 @@ type noTransaction struct {
 	version string   // of the entity that a put found as it should be
 }
 
-func noTransactionOf(result *Result) *noTransaction {
+func noTransactionOf(c *Command, result *Result) *noTransaction {
 	switch {
 	case result.Transaction != nil:
 		return nil
 	case result.Refusal == nil && len(result.Entities) == 1:
 		return &noTransaction{version: result.Entities[0].CurrentVersion}
+	case result.Refusal == nil:
+		return &noTransaction{}
 	}
-	return &noTransaction{refusal: result.Refusal}
+	return &noTransaction{refusal: result.Refusal.slim(c)}
 }
 
 // refused reports whether the command ended with a refusal; o may be nil.
 func (o *noTransaction) refused() bool { return o != nil && o.refusal != nil }
 
-// encode writes what decodeNoTransaction reads; o may be nil.
-func (o *noTransaction) encode(e *encoder) {
+// encode writes what decodeNoTransaction reads, or with words false what counts of it; o
+// may be nil.
+func (o *noTransaction) encode(e *encoder, words bool) {
 	e.bool(o != nil)
 	if o == nil {
 		return
 	}
 	e.bool(o.refusal != nil)
 	if o.refusal != nil {
-		o.refusal.encode(e)
+		o.refusal.encode(e, words)
 	} else {
 		e.string(o.version)
 	}
@@ -92,7 +95,7 @@ func (k *keyEntry) hash() Hash {
 	d.uint(uint64(k.registry))
 	d.uint(k.revision)
 	e := encoder{}
-	k.other.encode(&e)
+	k.other.encode(&e, false)
 	d.bytes(e.buf)
 	return d.sum()
 }
@@ -145,10 +148,10 @@ func (m *Machine) findKey(name keyName) *keyEntry {
 }
 
 // keepKey remembers the answer to a command with an idempotency key.
-func (m *Machine) keepKey(name keyName, request [16]byte, registryID string, result *Result) {
+func (m *Machine) keepKey(name keyName, request [16]byte, c *Command, result *Result) {
 	k := keyEntry{name: name, request: request, born: m.age, registry: noRegistry,
-		revision: result.Revision, other: noTransactionOf(result)}
-	if r, ok := m.registries.Get(registryID); ok {
+		revision: result.Revision, other: noTransactionOf(c, result)}
+	if r, ok := m.registries.Get(c.Registry); ok {
 		k.registry = r.ordinal
 		if result.Transaction != nil {
 			r = m.writable(r)
@@ -192,7 +195,7 @@ func (m *Machine) expireKey() bool {
 func (m *Machine) replay(c *Command, k *keyEntry) Result {
 	result := Result{Revision: k.revision, Replayed: true}
 	if k.other.refused() {
-		result.Refusal, result.Revision = k.other.refusal, 0
+		result.Refusal, result.Revision = k.other.refusal.whole(c), 0
 		return result
 	}
 	if k.other != nil {

@@ -114,6 +114,7 @@ func TestReplayOfWhatIsDeleted(t *testing.T) {
 	if !again.Replayed || diff(first.Transaction, again.Transaction) != "" {
 		t.Errorf("replayed %v:\n%s", again.Replayed, diff(first.Transaction, again.Transaction))
 	}
+	first.Entities[0].Files = nil // of what is deleted only what is small is kept
 	if d := diff(first.Entities, again.Entities); d != "" {
 		t.Errorf("bumped:\n%s", d)
 	}

@@ -145,7 +145,7 @@ func TestTransactionLimit(t *testing.T) {
 func TestReach(t *testing.T) {
 	m := fsm.New()
 	entities := []fsm.Entity{{ID: "root", Type: fsm.TypeGlobal, CurrentVersion: "1.0.0", UpdateStrategy: fsm.Independent}}
-	for i := range 100 {
+	for i := range 400 {
 		parent := "root"
 		if i < 10 {
 			parent = "" // of few
@@ -170,16 +170,68 @@ func TestReach(t *testing.T) {
 		op   fsm.Op
 		want int
 	}{
-		{bump("", true), 101},
-		{bump("root", true), 101}, // 91, but that is more than a few
+		{bump("", true), 401},
+		{bump("root", true), 401}, // 391, but that is more than some hundreds
 		{bump("root", false), 1},
 		{bump("e5", true), 1},
 		{bump("none", true), 1},
-		{fsm.Batch{Requests: []fsm.Bump{bump("e5", true), bump("", true)}}, 102},
+		{fsm.Batch{Requests: []fsm.Bump{bump("e5", true), bump("", true)}}, 402},
 		{fsm.Delete{EntityID: "e5"}, 1},
 	} {
 		if got := m.View().Reach(command(row.op)); got != row.want {
 			t.Errorf("%+v reaches %d entities, want %d", row.op, got, row.want)
 		}
+	}
+}
+
+// TestFullKeyTable fills the table of keys, which refuses new ones while all are young, and
+// takes them again once the oldest has grown old.
+func TestFullKeyTable(t *testing.T) {
+	m := fsm.New()
+	fsm.SetMaxKeys(m, 3)
+	apply(m, founding(0), manyEntities(1))
+	bump := func(key string) fsm.Command {
+		return fsm.Command{Registry: defaultRegistry, Key: key, Op: fsm.Bump{Scope: fsm.Patch, EntityID: "component:0"}}
+	}
+	full := apply(m, bump("a"), bump("b"), bump("c"), bump("d"), bump("a"), bump(""))
+	for i, want := range []fsm.Code{"", "", "", fsm.CodeTooMany, "", ""} {
+		if got := refusalCode(full[i]); got != want {
+			t.Errorf("command %d is refused with %q, want %q", i, got, want)
+		}
+	}
+	if !full[4].Replayed || m.View().Keys() != 3 {
+		t.Errorf("replayed %v, with %d keys", full[4].Replayed, m.View().Keys())
+	}
+	stamp := m.View().Stamp()
+	for range 6 * 24 { // each entry is believed ten minutes
+		stamp += 10 * 60 * 1000
+		m.Apply(m.View().Index()+1, fsm.Entry{Stamp: stamp})
+	}
+	if code := refusalCode(apply(m, bump("d"))[0]); code != "" {
+		t.Errorf("after a day a new key is refused with %q", code)
+	}
+}
+
+// TestManyIndependentChildren bumps a parent of many that stay: it costs what it moves.
+func TestManyIndependentChildren(t *testing.T) {
+	entities := []fsm.Entity{{ID: "root", Type: fsm.TypeGlobal, CurrentVersion: "1.0.0", UpdateStrategy: fsm.Independent}}
+	for i := range 50_000 {
+		entities = append(entities, fsm.Entity{ID: fmt.Sprintf("e%d", i), Type: fsm.TypeComponent, CurrentVersion: "1.0.0",
+			UpdateStrategy: fsm.Independent, ParentVersionID: "root"})
+	}
+	m := fsm.New()
+	apply(m, founding(0), fsm.Command{Registry: defaultRegistry, Op: fsm.Migrate{Source: "test", Entities: entities}})
+	bump := fsm.Command{Registry: defaultRegistry, Op: fsm.Bump{Scope: fsm.Patch, EntityID: "root", Cascade: true}}
+	view := m.View()
+	if reach := view.Reach(bump); reach != 1 {
+		t.Errorf("it reaches %d entities", reach)
+	}
+	perRun := testing.AllocsPerRun(3, func() {
+		if plan, refusal := view.Plan(bump); refusal != nil || len(plan.Changes) != 1 {
+			t.Fatal(len(plan.Changes), refusal)
+		}
+	})
+	if perRun > 100 {
+		t.Errorf("a plan of one change takes %v allocations", perRun)
 	}
 }

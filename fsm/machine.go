@@ -30,6 +30,7 @@ type Machine struct {
 	state
 	keyIndex map[keyName]uint64 // number of each key's entry in the log of keys
 	epoch    uint64             // grows with each view, so that registries are copied before a write
+	maxKeys  uint64             // MaxKeys, but in tests
 	scratch  []byte
 	deflater *flate.Writer // made when first needed: it takes more memory than a small cluster's state
 }
@@ -49,8 +50,8 @@ type Result struct {
 func New() *Machine {
 	return &Machine{
 		state:    state{registries: btree.NewMap[string, *registry](0)},
-		keyIndex: make(map[keyName]uint64),
-		epoch:    1,
+		keyIndex: make(map[keyName]uint64), maxKeys: MaxKeys,
+		epoch: 1,
 	}
 }
 
@@ -150,12 +151,12 @@ func (m *Machine) answer(c *Command) Result {
 		}
 		return m.replay(c, k)
 	}
-	if m.keys.len() >= MaxKeys {
+	if m.keys.len() >= m.maxKeys && !m.expireKey() {
 		return refused(c, refuse(CodeTooMany, ""))
 	}
 	result := m.execute(c, request)
 	if result.Refusal == nil || result.Refusal.Code.kept() {
-		m.keepKey(name, hash, c.Registry, &result)
+		m.keepKey(name, hash, c, &result)
 	}
 	return result
 }

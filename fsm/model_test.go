@@ -119,10 +119,6 @@ func (m *model) apply(c fsm.Command) outcome {
 			return outcome{Code: fsm.CodeKeyReused, EntityID: c.EntityID()}
 		}
 		k.answer.Replayed = true
-		if put, ok := c.Op.(fsm.Put); ok && k.answer.Kind == "" && k.answer.Code == "" && put.Entity.CurrentVersion == "" {
-			// A put that changed nothing and named no version is answered with today's.
-			k.answer.Entities = []string{put.Entity.ID + " " + m.registries[c.Registry].entities[put.Entity.ID].CurrentVersion}
-		}
 		return k.answer
 	}
 	answer := m.execute(c)

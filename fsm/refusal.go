@@ -37,7 +37,7 @@ func (c Code) kept() bool {
 }
 
 // Refusal says why a command was not carried out. It changed nothing but the
-// idempotency table, and is the same on every node. It implements error.
+// idempotency table, and is the same on every node. It implements error. It is read only.
 type Refusal struct {
 	Code     Code
 	Registry string
@@ -82,6 +82,9 @@ func (r *Refusal) Error() string {
 	case CodeKeyReused:
 		return "the idempotency key was used before for a different request"
 	case CodeRegistryInvalid:
+		if len(r.Findings) == 0 {
+			return "the registry would be invalid"
+		}
 		return fmt.Sprintf("the registry would be invalid: %s", r.Findings[0].Message)
 	case CodeVersionOverflow:
 		return fmt.Sprintf("version %q of %q cannot be raised: %v", r.Actual, r.EntityID, ErrOverflow)
@@ -108,27 +111,66 @@ func refuseRevision(expected, actual uint64) *Refusal {
 		Expected: strconv.FormatUint(expected, 10), Actual: strconv.FormatUint(actual, 10)}
 }
 
-// encode writes what an idempotency key must remember of a refusal.
-func (r *Refusal) encode(e *encoder) {
+// slim returns what an idempotency key must remember of the refusal of c: what its repeat
+// does not bring along.
+func (r *Refusal) slim(c *Command) *Refusal {
+	s := &Refusal{Code: r.Code, EntityID: r.EntityID, Item: r.Item, Actual: r.Actual, Deleted: r.Deleted, Findings: r.Findings}
+	if s.EntityID == c.EntityID() {
+		s.EntityID = ""
+	}
+	return s
+}
+
+// whole undoes slim: it returns the refusal of c, or of the same command again.
+func (r *Refusal) whole(c *Command) *Refusal {
+	w := *r
+	w.Expected = c.expected(&w)
+	return refused(c, &w).Refusal
+}
+
+// expected returns what the command asked for that a refusal says it did not find.
+func (c *Command) expected(r *Refusal) string {
+	switch {
+	case r.Code == CodeRevisionMismatch:
+		return strconv.FormatUint(*c.IfMatch, 10)
+	case r.Code != CodeVersionConflict:
+		return ""
+	}
+	switch op := c.Op.(type) {
+	case Bump:
+		return op.ExpectedVersion
+	case Batch:
+		return op.Requests[r.Item].ExpectedVersion
+	case Put:
+		return op.Entity.CurrentVersion
+	}
+	return ""
+}
+
+// encode writes a refusal as slim leaves it. The words of findings are left out where only
+// the content counts: another build may say the same differently.
+func (r *Refusal) encode(e *encoder, words bool) {
 	e.string(string(r.Code))
-	e.string(r.Registry)
 	e.string(r.EntityID)
 	e.uint(uint64(r.Item + 1))
-	e.string(r.Expected)
 	e.string(r.Actual)
 	e.bool(r.Deleted)
 	e.uint(uint64(len(r.Findings)))
 	for _, f := range r.Findings {
 		e.string(f.Code)
 		e.string(f.EntityID)
-		e.string(f.Message)
+		if words {
+			e.string(f.Message)
+		}
 	}
 }
 
 func decodeRefusal(d *decoder) *Refusal {
-	r := &Refusal{Code: Code(d.string()), Registry: d.string(), EntityID: d.string(), Item: int(d.uint()) - 1,
-		Expected: d.string(), Actual: d.string(), Deleted: d.bool()}
+	r := &Refusal{Code: Code(d.string()), EntityID: d.string(), Item: int(d.uint()) - 1, Actual: d.string(), Deleted: d.bool()}
 	for range d.count() {
+		if d.err != nil {
+			break
+		}
 		r.Findings = append(r.Findings, Finding{Code: d.string(), EntityID: d.string(), Message: d.string()})
 	}
 	return r

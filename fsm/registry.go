@@ -20,7 +20,8 @@ type registry struct {
 	entities int
 
 	slots    *btree.Map[string, *slot]    // by entity id
-	children *btree.Map[string, struct{}] // by childKey
+	children *btree.Map[string, struct{}] // all of them, by childKey
+	linked   *btree.Map[string, struct{}] // those that are linked to their parent, by childKey
 	history  history
 	eras     []era // oldest first; none unless the cluster came from a backup
 	keys     heldKeys
@@ -70,12 +71,16 @@ func (s *slot) withVersion(registryID, version string) *slot {
 	return &next
 }
 
-// deleted returns the slot of the entity once it is deleted.
+// deleted returns the slot of the entity once it is deleted. It keeps what is small: ids
+// may come and go for ever.
 func (s *slot) deleted(registryID string) *slot {
-	next := *s
+	def := *s.def
+	def.Files, def.Description = nil, ""
+	def.CurrentVersion = s.version
+	next := newSlot(registryID, &def, s.revs)
 	next.gone = true
 	next.sum = next.hash(registryID)
-	return &next
+	return next
 }
 
 func (s *slot) hash(registryID string) Hash {
@@ -93,6 +98,7 @@ func newRegistry(id string, ordinal uint32) *registry {
 		id: id, ordinal: ordinal, oldest: 1,
 		slots:    btree.NewMap[string, *slot](0),
 		children: btree.NewMap[string, struct{}](0),
+		linked:   btree.NewMap[string, struct{}](0),
 	}
 	r.sum = r.hash()
 	return r
@@ -104,6 +110,7 @@ func (r *registry) clone(epoch uint64) *registry {
 	c.epoch = epoch
 	c.slots = r.slots.Copy()
 	c.children = r.children.Copy()
+	c.linked = r.linked.Copy()
 	return &c
 }
 
@@ -139,58 +146,58 @@ func (r *registry) set(id string, s *slot) (was Hash) {
 		return was
 	}
 	if ok && !old.gone {
-		r.children.Delete(childKey(old.def.ParentVersionID, id))
+		key := childKey(old.def.ParentVersionID, id)
+		r.children.Delete(key)
+		r.linked.Delete(key)
 		r.entities--
 	}
 	if !s.gone {
-		r.children.Set(childKey(s.def.ParentVersionID, id), struct{}{})
+		key := childKey(s.def.ParentVersionID, id)
+		r.children.Set(key, struct{}{})
+		if s.def.UpdateStrategy == LinkedToParent {
+			r.linked.Set(key, struct{}{})
+		}
 		r.entities++
 	}
 	return was
 }
 
-// childKey orders the index of children by parent and then by id. No id contains the
+// childKey orders an index of children by parent and then by id. No id contains the
 // separator, and it sorts below every character of an id. Roots have the parent "".
 func childKey(parent, id string) string { return parent + "\x00" + id }
 
 // firstChild returns the smallest id below parent; ok is false if there is none.
 func (r *registry) firstChild(parent string) (id string, ok bool) {
-	r.eachChild(parent, func(child string) bool {
+	eachChild(r.children, parent, func(child string) bool {
 		id, ok = child, true
 		return false
 	})
 	return id, ok
 }
 
-// eachChild calls yield with the ids below parent, in order, until it returns false.
-func (r *registry) eachChild(parent string, yield func(id string) bool) {
+// eachChild calls yield with the ids below parent in an index of children, in order, until
+// it returns false.
+func eachChild(index *btree.Map[string, struct{}], parent string, yield func(id string) bool) {
 	prefix := childKey(parent, "")
-	r.children.Ascend(prefix, func(key string, _ struct{}) bool {
+	index.Ascend(prefix, func(key string, _ struct{}) bool {
 		id, found := strings.CutPrefix(key, prefix)
 		return found && yield(id)
 	})
 }
 
-// walk visits the entity named start and everything below it, depth-first, parents
-// before children, siblings by id; with start "" it visits the whole registry. What
-// skip says is passed over together with everything below it. It keeps its own
-// stack: chains may be as deep as the registry is large. visit ends the walk by
-// returning false.
-func (r *registry) walk(start string, skip, visit func(id string, s *slot) bool) {
+// walk visits the entity named start and everything that an index of children has below it,
+// depth-first, parents before children, siblings by id; with start "" and all children it
+// visits the whole registry. It keeps its own stack: chains may be as deep as the registry
+// is large. visit ends the walk by returning false.
+func (r *registry) walk(index *btree.Map[string, struct{}], start string, visit func(id string, s *slot) bool) {
 	for stack := []string{start}; len(stack) > 0; {
 		id := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		if id != "" {
-			s := r.live(id)
-			if skip != nil && skip(id, s) {
-				continue
-			}
-			if !visit(id, s) {
-				return
-			}
+		if id != "" && !visit(id, r.live(id)) {
+			return
 		}
 		top := len(stack)
-		r.eachChild(id, func(child string) bool {
+		eachChild(index, id, func(child string) bool {
 			stack = append(stack, child)
 			return true
 		})

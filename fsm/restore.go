@@ -17,7 +17,7 @@ var ErrBadSnapshot = errors.New("snapshot is not usable")
 // checksum, the structure, the hash chain of each history, and in the end the state
 // hash. Any fault is [ErrBadSnapshot].
 func Restore(r io.Reader) (*Machine, error) {
-	s := snapshotReader{r: bufio.NewReaderSize(r, 128<<10), m: New()}
+	s := snapshotReader{r: bufio.NewReaderSize(r, 128<<10), m: New(), held: make(map[uint32]uint64)}
 	if err := s.read(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadSnapshot, err)
 	}
@@ -29,9 +29,10 @@ type snapshotReader struct {
 	r       *bufio.Reader
 	buf     bytes.Buffer
 	m       *Machine
-	current *registry // the one that slots and blocks belong to
-	next    uint64    // revision that the next block of its history must start with
-	last    Hash      // and the hash of the transaction before
+	held    map[uint32]uint64 // how many keys refer to transactions, by registry
+	current *registry         // the one that slots and blocks belong to
+	next    uint64            // revision that the next block of its history must start with
+	last    Hash              // and the hash of the transaction before
 }
 
 func (s *snapshotReader) read() error {
@@ -112,6 +113,9 @@ func (s *snapshotReader) head(d *decoder) error {
 	m.keys.head = d.uint()
 	m.keys.base = m.keys.head
 	for range d.count() {
+		if d.err != nil {
+			break
+		}
 		m.names = append(m.names, d.string())
 	}
 	return d.err
@@ -132,6 +136,9 @@ func (s *snapshotReader) registry(d *decoder) error {
 	r.revision, r.head, r.stamp, r.oldest = d.uint(), d.hash(), int64(d.uint()), d.uint()
 	r.keys.living, r.keys.floor = d.uint(), d.uint()
 	for range d.count() {
+		if d.err != nil {
+			break
+		}
 		r.eras = append(r.eras, era{d.string(), d.uint()})
 	}
 	r.sum = r.hash()
@@ -217,7 +224,30 @@ func (s *snapshotReader) endRegistry() error {
 	if s.next != r.revision+1 || s.last != r.head {
 		return fmt.Errorf("the history of registry %s does not end at its revision %d", quoteShort(r.id), r.revision)
 	}
-	return nil
+	return r.checkContent()
+}
+
+// checkContent holds a restored registry against the rules that the machine relies on.
+func (r *registry) checkContent() error {
+	entities := make([]Entity, 0, r.entities)
+	var fault error
+	r.slots.Scan(func(id string, s *slot) bool {
+		if problems := s.def.Check(); problems != nil {
+			fault = fmt.Errorf("entity %s: %s: %s", quoteShort(id), problems[0].Path, problems[0].Message)
+		} else if _, err := ParseVersion(s.version); err != nil {
+			fault = fmt.Errorf("entity %s: %w", quoteShort(id), err)
+		}
+		if !s.gone {
+			entities = append(entities, s.entity())
+		}
+		return fault == nil
+	})
+	var report Report
+	if report.checkStructure(entities); fault == nil && !report.Valid() {
+		f := report.Errors[0]
+		fault = fmt.Errorf("entity %s: %s", quoteShort(f.EntityID), f.Message)
+	}
+	return fault
 }
 
 func (s *snapshotReader) keys(d *decoder) error {
@@ -233,6 +263,9 @@ func (s *snapshotReader) keys(d *decoder) error {
 		if !k.other.refused() && (uint64(k.registry) >= uint64(len(m.names)) || !m.refers(&k)) {
 			return errors.New("an idempotency key refers to what is not there")
 		}
+		if k.other == nil {
+			s.held[k.registry]++
+		}
 		m.keyIndex[k.name] = m.keys.end()
 		m.keys.append(k)
 		m.sum.add(k.hash())
@@ -243,7 +276,7 @@ func (s *snapshotReader) keys(d *decoder) error {
 // refers reports whether the transaction that a key answers with is kept.
 func (m *Machine) refers(k *keyEntry) bool {
 	r, ok := m.registries.Get(m.names[k.registry])
-	return ok && (k.other != nil || k.revision >= r.oldest && k.revision <= r.revision)
+	return ok && (k.other != nil || k.revision > r.keys.floor && k.revision >= r.oldest && k.revision <= r.revision)
 }
 
 func (s *snapshotReader) end(d *decoder) error {
@@ -252,6 +285,11 @@ func (s *snapshotReader) end(d *decoder) error {
 	}
 	if s.m.registries.Len() != len(s.m.names) {
 		return errors.New("registries are missing")
+	}
+	for _, id := range s.m.names {
+		if r, _ := s.m.registries.Get(id); s.held[r.ordinal] != r.keys.living {
+			return fmt.Errorf("registry %s counts other idempotency keys than there are", quoteShort(id))
+		}
 	}
 	if s.m.View().StateHash() != d.hash() {
 		return errors.New("the state hash does not match")

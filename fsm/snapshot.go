@@ -154,7 +154,7 @@ func (s *snapshotWriter) keys(l *keyLog) {
 		e.uint(uint64(k.born))
 		e.uint(uint64(k.registry))
 		e.uint(k.revision)
-		k.other.encode(e)
+		k.other.encode(e, true)
 		s.more(sectionKeys)
 	}
 	s.rest(sectionKeys)

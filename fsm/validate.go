@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -47,8 +48,8 @@ func (r *Report) inform(code, id, format string, args ...any) {
 
 // Validate holds a whole registry against the rules for content. Findings stand in
 // the order of the entities. It depends on what the toolchain's regexp accepts and
-// so belongs to the ingress, before the log; the machine itself re-checks the
-// structure only.
+// so belongs to the ingress, before the log; the machine itself re-checks what this
+// package's own code decides. It takes time in proportion to the registry.
 func Validate(entities []Entity) Report {
 	var r Report
 	if len(entities) == 0 {
@@ -57,7 +58,7 @@ func Validate(entities []Entity) Report {
 	byID := r.checkStructure(entities)
 	for i := range entities {
 		e := &entities[i]
-		r.checkContent(e)
+		r.checkPatterns(e)
 		if _, err := ParseVersion(e.CurrentVersion); err == nil && !IsStrict(e.CurrentVersion) {
 			r.inform(FindingNotStrict, e.ID, "version %q is not strict SemVer; the first bump makes it so", e.CurrentVersion)
 		}
@@ -68,16 +69,26 @@ func Validate(entities []Entity) Report {
 			r.warn(FindingNoCommand, e.ID, "a cli-tool has no cliCommandName")
 		}
 	}
-	if !r.Valid() {
-		return r // chains of a registry with errors may have no end
-	}
+	roots := rootsOf(entities, byID)
 	for i := range entities {
 		e := &entities[i]
-		if root := rootOf(byID, e); e.ParentVersionID != "" && root.Type != TypeGlobal {
+		if root := roots[e.ID]; e.ParentVersionID != "" && root != nil && root.Type != TypeGlobal {
 			r.warn(FindingNoGlobal, e.ID, "its chain of parents ends at %q, which is no global", root.ID)
 		}
 	}
+	r.sort(entities)
 	return r
+}
+
+// sort puts the findings in the order of the entities.
+func (r *Report) sort(entities []Entity) {
+	place := make(map[string]int, len(entities))
+	for i := range entities {
+		place[entities[i].ID] = i
+	}
+	for _, list := range [][]Finding{r.Errors, r.Warnings, r.Info} {
+		slices.SortStableFunc(list, func(a, b Finding) int { return cmp.Compare(place[a.EntityID], place[b.EntityID]) })
+	}
 }
 
 // ValidateEntity holds one entity against the rules that need no other entity.
@@ -87,19 +98,40 @@ func ValidateEntity(e *Entity) Report {
 	if e.CurrentVersion != "" {
 		r.checkVersion(e)
 	}
-	r.checkContent(e)
+	r.checkFiles(e)
+	r.checkPatterns(e)
 	return r
 }
 
-func rootOf(byID map[string]*Entity, e *Entity) *Entity {
-	for e.ParentVersionID != "" {
-		e = byID[e.ParentVersionID]
+// rootsOf returns where the chain of parents of each entity ends, by its id: nil for one
+// that ends at a parent that is missing, or not at all. Each chain is walked once.
+func rootsOf(entities []Entity, byID map[string]*Entity) map[string]*Entity {
+	roots := make(map[string]*Entity, len(entities))
+	var path []string
+	for i := range entities {
+		path = path[:0]
+		at := &entities[i]
+		root, known := roots[at.ID]
+		for !known && at != nil {
+			roots[at.ID] = nil // who comes here again on this walk goes round in a circle
+			path = append(path, at.ID)
+			if at.ParentVersionID == "" {
+				root = at
+				break
+			}
+			if at = byID[at.ParentVersionID]; at != nil {
+				root, known = roots[at.ID]
+			}
+		}
+		for _, id := range path {
+			roots[id] = root
+		}
 	}
-	return e
+	return roots
 }
 
-// checkStructure reports what this package's own code decides: ids, parents,
-// cycles and versions. It returns the entities by id.
+// checkStructure reports what this package's own code decides: ids, parents, cycles,
+// versions and paths. It returns the entities by id.
 func (r *Report) checkStructure(entities []Entity) map[string]*Entity {
 	byID := make(map[string]*Entity, len(entities))
 	for i := range entities {
@@ -114,6 +146,7 @@ func (r *Report) checkStructure(entities []Entity) map[string]*Entity {
 		e := &entities[i]
 		r.checkVersion(e)
 		r.checkLink(e)
+		r.checkFiles(e)
 		if e.ParentVersionID != "" && byID[e.ParentVersionID] == nil {
 			r.fail(FindingMissingParent, e.ID, "parent %q does not exist", e.ParentVersionID)
 		}
@@ -165,8 +198,8 @@ func loopText(loop []string) string {
 	return strings.Join(append(slices.Clone(loop), loop[0]), " → ")
 }
 
-// checkContent reports on an entity's files: what the toolchain decides.
-func (r *Report) checkContent(e *Entity) {
+// checkFiles reports on an entity's files what this package's own code decides.
+func (r *Report) checkFiles(e *Entity) {
 	for i := range e.Files {
 		f := &e.Files[i]
 		if reason := pathFault(f.Path); reason != "" {
@@ -177,6 +210,13 @@ func (r *Report) checkContent(e *Entity) {
 				r.fail(FindingBadVersion, e.ID, "files[%d].defaultVersion: %v", i, err)
 			}
 		}
+	}
+}
+
+// checkPatterns reports on an entity's files what the toolchain decides.
+func (r *Report) checkPatterns(e *Entity) {
+	for i := range e.Files {
+		f := &e.Files[i]
 		re, err := regexp.Compile(f.Pattern)
 		if err != nil {
 			r.fail(FindingBadPattern, e.ID, "files[%d].pattern: %v", i, err)

@@ -176,3 +176,23 @@ func TestIDs(t *testing.T) {
 		}
 	}
 }
+
+// TestValidateLongChain validates the deepest registry there may be, which must not take
+// longer than a broad one.
+func TestValidateLongChain(t *testing.T) {
+	entities := make([]fsm.Entity, fsm.MaxEntities)
+	for i := range entities {
+		entities[i] = fsm.Entity{ID: fmt.Sprintf("e%d", i), Type: fsm.TypeComponent, CurrentVersion: "1.0.0",
+			UpdateStrategy: fsm.LinkedToParent, ParentVersionID: fmt.Sprintf("e%d", i+1), DisplayName: "E"}
+	}
+	last := &entities[len(entities)-1]
+	last.ParentVersionID, last.UpdateStrategy = "", fsm.Independent
+	if r := fsm.Validate(entities); !r.Valid() || len(r.Warnings) != len(entities)-1 {
+		t.Errorf("%d errors, %d warnings", len(r.Errors), len(r.Warnings))
+	}
+	last.ParentVersionID = "nobody" // chains that do not end warn of nothing
+	entities[0].Files = []fsm.File{{Path: "/a", Pattern: "("}}
+	if r := fsm.Validate(entities); len(r.Errors) != 3 || r.Errors[0].EntityID != "e0" || len(r.Warnings) != 0 {
+		t.Errorf("%v, %d warnings", r.Errors, len(r.Warnings))
+	}
+}
