@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // Backup tells of a backup that was taken.
@@ -24,32 +25,44 @@ type Backup struct {
 //
 // By default the state holds all that was acknowledged before, which needs a leader; [Stale] takes what
 // one node has, also when the others are gone. Each endpoint is asked once at most, and none after
-// something has been written: with an error, what w was given is of no use. Only the context bounds the
-// time that it takes.
+// something has been written: with an error, what w was given is of no use. A node has as long to begin as
+// an attempt of other calls has; only the context bounds the time that the rest takes.
 func (c *Client) Backup(ctx context.Context, w io.Writer, options ...ReadOption) (*Backup, error) {
 	q := url.Values{}
 	for _, option := range options {
 		option(q)
 	}
 	call := call{method: http.MethodGet, path: "/cluster/backup", query: q}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	begin, stop := context.WithTimeout(ctx, c.timeout)
+	defer stop()
 	var failed *Error
 	for i := range c.endpoints {
 		endpoint := c.endpoints[(int(c.good.Load())+i)%len(c.endpoints)]
 		var resp *http.Response
-		if resp, failed = c.open(ctx, endpoint, &call); failed == nil {
+		if resp, failed = c.open(ctx, begin, endpoint, &call); failed == nil {
 			defer resp.Body.Close()
 			return receive(resp, w, endpoint)
 		}
-		if !failed.again || ctx.Err() != nil {
+		if !failed.again || begin.Err() != nil {
 			break
 		}
 	}
 	return nil, failed
 }
 
-// open sends a call to one endpoint and returns its answer, whose body has not been read.
-func (c *Client) open(ctx context.Context, endpoint string, call *call) (*http.Response, *Error) {
+// open sends a call to one endpoint and returns its answer, whose body has not been read and ends with
+// ctx. It gives up when begin ends, or sooner, so that other endpoints have their chance.
+func (c *Client) open(ctx, begin context.Context, endpoint string, call *call) (*http.Response, *Error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	late := time.AfterFunc(attemptTimeout(begin), func() { cancel(context.DeadlineExceeded) })
+	defer late.Stop()
 	broken := func(err error) *Error {
+		if cause := context.Cause(ctx); cause != nil {
+			err = fmt.Errorf("no backup has begun: %w", cause)
+		}
+		cancel(nil)
 		return &Error{Message: err.Error(), Outcome: OutcomeNotApplied, Endpoint: endpoint, err: err, again: true}
 	}
 	req, err := call.request(ctx, endpoint)

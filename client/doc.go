@@ -39,8 +39,9 @@
 // next endpoint at once; after each round over all of them, and after a 429, it waits: a random time
 // below a limit that doubles with each round from 10 ms to 1 s, or as long as the Retry-After that the
 // servers sent, if that is longer. It gives up early when that wait would not end in time. An attempt may
-// take half of the time that is left (but at least 1 s and at most 30 s), so that a node that hangs does
-// not use up the call.
+// take half of the time that is left (but at least 2.5 s and at most 30 s), so that a node that hangs does
+// not use up the call. A write that all of them refused for now is not begun again in the last
+// 2.5 s: it might end as one of unknown outcome.
 //
 // [Client.Health], [Client.Cluster] and [Client.Ready], which nodes answer for themselves, ask each
 // endpoint once at most and do not wait; so does [Client.Backup], which takes as long as its context

@@ -15,8 +15,9 @@ const (
 	backoffBase  = 10 * time.Millisecond
 	backoffLimit = time.Second
 
-	// An attempt gets half of the time that is left, within these bounds.
-	attemptLeast = time.Second
+	// An attempt gets half of the time that is left, within these bounds. A node without a leader says so
+	// after 2 s: who does not wait for that learns nothing of a write.
+	attemptLeast = 2500 * time.Millisecond
 	attemptMost  = 30 * time.Second
 )
 
@@ -25,8 +26,12 @@ const (
 // after which a server gives up. That is safe, since what the attempt left under way and the next
 // attempt share their key, and it is still far above what a bump takes that is going to succeed.
 func attemptTimeout(ctx context.Context) time.Duration {
+	return min(max(timeLeft(ctx)/2, attemptLeast), attemptMost)
+}
+
+func timeLeft(ctx context.Context) time.Duration {
 	deadline, _ := ctx.Deadline() // send has set one
-	return min(max(time.Until(deadline)/2, attemptLeast), attemptMost)
+	return time.Until(deadline)
 }
 
 // send makes the attempts of a call until one settles it or the time is up.
@@ -39,6 +44,7 @@ func (c *Client) send(ctx context.Context, call call) (*answer, error) {
 		wait    = time.Duration(0) // before the next attempt
 		hold    = time.Duration(0) // the longest wait that a server asked for in this round
 		failed  *Error             // the last attempt
+		told    *Error             // the last one that a node answered
 	)
 	for n := 1; ; n++ {
 		if err := pause(ctx, wait); err != nil {
@@ -53,8 +59,13 @@ func (c *Client) send(ctx context.Context, call call) (*answer, error) {
 		if failed.Outcome == OutcomeUnknown || failed.settles() {
 			unknown = failed.Outcome == OutcomeUnknown
 		}
+		if failed.Status != 0 {
+			told = failed
+		}
 		if unknown {
 			failed.Outcome = OutcomeUnknown
+		} else if told != nil && ctx.Err() != nil {
+			return nil, call.gaveUp(told, ctx.Err()) // which says more than that time was up
 		}
 		if !failed.again || unknown && call.changes {
 			if failed.Status != 0 {
@@ -64,6 +75,10 @@ func (c *Client) send(ctx context.Context, call call) (*answer, error) {
 		}
 		if call.once && n == len(c.endpoints) {
 			return nil, failed
+		}
+		if (call.key != "" || call.changes) && !unknown && told != nil && n >= len(c.endpoints) && timeLeft(ctx) < attemptLeast {
+			// Another attempt might be cut off with its outcome unknown, where there is none.
+			return nil, call.gaveUp(told, context.DeadlineExceeded)
 		}
 		wait, hold = 0, max(hold, failed.RetryAfter)
 		if n%len(c.endpoints) == 0 || failed.Status == http.StatusTooManyRequests {

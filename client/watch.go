@@ -133,10 +133,14 @@ func (w *watcher) connect(ctx context.Context, yield func(Event, error) bool) er
 	if err != nil {
 		return err
 	}
-	defer ws.Close()
+	defer func() {
+		goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+		ws.WriteControl(websocket.CloseMessage, goodbye, time.Now().Add(time.Second)) // if it still can be said
+		ws.Close()
+	}()
 	stop := context.AfterFunc(ctx, func() { ws.Close() })
 	defer stop()
-	limit := attemptLeast * 10 // until the hello says how often something is to be heard
+	limit := 10 * time.Second // until the hello says how often something is to be heard
 	alive := func() { ws.SetReadDeadline(time.Now().Add(limit)) }
 	ws.SetPingHandler(func(data string) error {
 		alive()

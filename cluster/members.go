@@ -26,6 +26,9 @@ func (n *Node) Status() Status {
 	}
 	_, leader := c.raft.LeaderWithID()
 	s.Leader, s.Term, s.CommitIndex = nodeIDOf(leader), c.raft.CurrentTerm(), c.raft.CommitIndex()
+	if last, err := c.index.lastCommand(s.CommitIndex); err == nil && view.Index() >= last {
+		s.AppliedIndex = max(s.AppliedIndex, s.CommitIndex) // what comes after the last command changes no state
+	}
 	s.Role = n.role(c)
 	return s
 }

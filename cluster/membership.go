@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -203,8 +204,12 @@ func (m *membership) newcomer(ctx context.Context, ch changeCall) (raft.Server, 
 	server := raft.Server{
 		Suffrage: raft.Nonvoter, ID: serverID(r.Self.ID, r.Self.Incarnation), Address: raft.ServerAddress(ch.Address),
 	}
-	if known := m.find(ch.NodeID); r.Initialised && r.ClusterID != own && (known == nil || known.ID != server.ID) {
-		return raft.Server{}, membershipError("node %s has the data of another cluster; give it an empty data directory", ch.NodeID)
+	if known := m.find(ch.NodeID); r.Initialised && (known == nil || known.ID != server.ID) {
+		whose := "another cluster"
+		if r.ClusterID == own {
+			whose = "a member that was removed"
+		}
+		return raft.Server{}, membershipError("node %s has the data of %s; give it an empty data directory", ch.NodeID, whose)
 	}
 	return server, nil
 }
@@ -296,6 +301,10 @@ func (m *membership) fit(ctx context.Context, s *raft.Server) error {
 
 // transfer hands leadership over and waits until another node is known to lead.
 func (m *membership) transfer(ctx context.Context, id string) error {
+	others := func(s raft.Server) bool { return s.Suffrage == raft.Voter && s.ID != m.c.index.id }
+	if !slices.ContainsFunc(m.servers, others) {
+		return membershipError("there is no other voter that could lead")
+	}
 	begin := func() raft.Future { return m.c.raft.LeadershipTransfer() }
 	if id != "" {
 		to := m.find(id)

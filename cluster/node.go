@@ -235,7 +235,7 @@ func (n *Node) raftConfig(id raft.ServerID, gained chan<- bool) *raft.Config {
 // have to wait for an election.
 func (n *Node) handOver(c *consensus) {
 	n.draining.Store(true)
-	if c.raft.State() != raft.Leader {
+	if c.raft.State() != raft.Leader || len(c.raft.GetConfiguration().Configuration().Servers) == 1 {
 		return
 	}
 	done := make(chan error, 1)

@@ -191,8 +191,10 @@ func (x *readIndex) leading() (uint64, error) {
 // It returns an index that every machine reaches and that is not below the last
 // command at or below the commit index: no-ops, barriers and configurations never
 // reach a machine, so to wait for the bare commit index could be to wait for ever.
-func (x *readIndex) index() (uint64, error) {
-	commit := x.raft.CommitIndex()
+func (x *readIndex) index() (uint64, error) { return x.lastCommand(x.raft.CommitIndex()) }
+
+// lastCommand maps an index that is committed to what a machine reaches.
+func (x *readIndex) lastCommand(commit uint64) (uint64, error) {
 	x.mu.Lock()
 	known := x.mapped
 	x.mu.Unlock()

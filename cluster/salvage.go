@@ -3,7 +3,9 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -15,8 +17,10 @@ import (
 // what the node had not got yet is not in it, and entries at the end may be in it that the
 // cluster had not committed.
 func Salvage(dir string, logger hclog.Logger) (fsm.View, error) {
-	if _, err := os.Stat(dir); err != nil { // opening it would make it
+	if _, err := os.Stat(dir); err != nil {
 		return fsm.View{}, fmt.Errorf("looking at the data directory: %w", err)
+	} else if _, err := os.Stat(filepath.Join(dir, logFile)); errors.Is(err, fs.ErrNotExist) { // opening it would make it
+		return fsm.View{}, errNoState()
 	}
 	storage, err := OpenDir(dir, logger)
 	if err != nil {
@@ -58,9 +62,13 @@ func salvage(s *Storage) (fsm.View, error) {
 		machine.Apply(index, commands)
 	}
 	if !machine.View().Founded() {
-		return fsm.View{}, errors.New("the data directory holds no state: its node was never part of a cluster that was founded")
+		return fsm.View{}, errNoState()
 	}
 	return machine.View(), nil
+}
+
+func errNoState() error {
+	return errors.New("the data directory holds no state: its node was never part of a cluster that was founded")
 }
 
 // newestSnapshot returns the machine of the newest snapshot that can be read and the index

@@ -20,7 +20,7 @@ type Status struct {
 	Leader       string // node id; empty if none is known
 	Term         uint64
 	CommitIndex  uint64
-	AppliedIndex uint64 // of the last entry in the state that this node serves
+	AppliedIndex uint64 // up to which the log is in the state that this node serves
 	StateHash    string // hex, at AppliedIndex
 	StorageFull  bool   // the disk nearly is: the node takes no writes
 	Fault        string // why the node cannot serve as it should; empty if it can

@@ -29,6 +29,9 @@ type Storage struct {
 	Free func() (uint64, error)
 }
 
+// logFile is the file of a data directory that holds the log and what goes with it.
+const logFile = "raft.db"
+
 // OpenDir opens a data directory, making it if needed. The log is locked: a second
 // process on the same directory fails. All files are readable by their owner only,
 // because they may hold the signing key.
@@ -45,7 +48,7 @@ func OpenDir(dir string, logger hclog.Logger) (*Storage, error) {
 	// The freelist is not synced with every commit: rewriting it dominates the cost of
 	// a commit after a burst. It is rebuilt by a scan when the file is opened.
 	log, err := raftboltdb.New(raftboltdb.Options{
-		Path: filepath.Join(dir, "raft.db"),
+		Path: filepath.Join(dir, logFile),
 		BoltOptions: &bbolt.Options{
 			Timeout:        2 * time.Second,
 			NoFreelistSync: true,
@@ -91,7 +94,7 @@ func (s privateSnapshots) Create(version raft.SnapshotVersion, index, term uint6
 // checkDir refuses a directory that lost its log but kept its snapshots: what was in
 // the log is gone, and a node without memory of its votes must not take part.
 func checkDir(dir string) error {
-	_, err := os.Stat(filepath.Join(dir, "raft.db"))
+	_, err := os.Stat(filepath.Join(dir, logFile))
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -121,7 +121,7 @@ func lines(checks []cluster.Check) string {
 		if check.OK {
 			lines.WriteString("[+]" + check.Name + " ok\n")
 		} else {
-			lines.WriteString("[-]" + check.Name + ": " + check.Detail + "\n")
+			lines.WriteString("[-]" + check.Name + ": " + strings.ReplaceAll(check.Detail, "\n", "; ") + "\n")
 		}
 	}
 	return lines.String()

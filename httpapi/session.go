@@ -83,11 +83,21 @@ func (n *session) run(ctx context.Context) {
 	if reading.Err() != nil && context.Cause(reading) != nil {
 		err = context.Cause(reading)
 	}
-	n.close(err)
+	n.end(err)
 	done(err)
 	n.ws.SetReadDeadline(time.Now().Add(closingTime)) // for the caller's part of the handshake
 	reader.Wait()
-	n.s.log.Info("ws_close", "connectionId", n.id, "registryId", n.c.registry, "revision", n.sent.Load(), "reason", reasonText(err))
+}
+
+// end closes the session and logs that it is over. What broke the protocol, or took too
+// little, is an error, too.
+func (n *session) end(err error) {
+	n.close(err)
+	fields := []any{"connectionId", n.id, "registryId", n.c.registry, "revision", n.sent.Load(), "reason", reasonText(err)}
+	if told, ok := errors.AsType[closing](err); ok && told.code != closeGap || errors.Is(err, errSlow) {
+		n.s.log.Warn("ws_error", fields...)
+	}
+	n.s.log.Info("ws_close", fields...)
 }
 
 // tell writes transactions and heartbeats, and flushes what was written, until ctx ends or
@@ -216,7 +226,6 @@ func (n *session) close(err error) {
 	case told.code != 0:
 		code, text = told.code, told.text
 	case errors.Is(err, errSlow):
-		n.s.log.Warn("ws_slow", "connectionId", n.id, "registryId", n.c.registry, "revision", n.sent.Load())
 		code, text = closeSlow, fmt.Sprintf("too slow; everything was sent up to revision %d", n.sent.Load())
 	case errors.Is(err, cluster.ErrShuttingDown):
 		code, text = websocket.CloseServiceRestart, "the node is shutting down; go on at another one"

@@ -47,11 +47,12 @@ func (s *Server) openWebSocket(c *call) (*answer, error) {
 	})
 	switch {
 	case err != nil:
+		n.end(err)
 		n.ws.Close()
 	case gapErr != nil:
 		r, _ := view.Registry(c.registry)
 		n.send(n.gapOf(gapErr, r))
-		n.close(closing{closeGap, failureOf(gapErr).message})
+		n.end(closing{closeGap, failureOf(gapErr).message})
 		n.ws.Close()
 	default:
 		n.run(s.connections.life)

@@ -418,7 +418,7 @@ func TestSlowWatcher(t *testing.T) {
 	reason := strings.Repeat("x", 1000)
 	given := func() bool {
 		for _, line := range h.log.take() {
-			if line.message == "ws_slow" {
+			if line.message == "ws_error" {
 				return true
 			}
 		}
