@@ -173,6 +173,31 @@ func ExampleClient_Entities() {
 	// Search 2.0.1
 }
 
+// Follow the registry: first what has happened, then what happens. A loop that should miss nothing over the
+// restarts of its program keeps the revision that it has come to, and begins behind it.
+func ExampleClient_Watch() {
+	srv := startShop()
+	defer srv.Close()
+	c, ctx := srv.Client(), context.Background()
+	if _, err := c.Bump(ctx, client.BumpRequest{Scope: client.Minor, EntityID: "component:search"}); err != nil {
+		log.Fatal(err)
+	}
+
+	for event, err := range c.Watch(ctx, client.WatchOptions{Since: 1, Entity: "component:*"}) {
+		switch {
+		case errors.Is(err, client.ErrGap):
+			log.Fatal("read the registry anew, and watch behind its revision: ", err)
+		case err != nil:
+			log.Fatal(err)
+		}
+		fmt.Println(event.Revision, event.Kind, event.Changes[0].EntityID, *event.Changes[0].NewVersion)
+		break // else it goes on
+	}
+
+	// Output:
+	// 2 bump component:search 2.1.0
+}
+
 // Decide by the class of an error, or by its code.
 func ExampleError() {
 	srv := startShop()

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -59,6 +60,9 @@ would on three machines. To see one of them die, use "tesd serve".`,
 		level, err := logLevel(f.logLevel)
 		if err != nil {
 			return usagef("--log-level %q: %v", f.logLevel, err)
+		}
+		if f.portBase == 0 && f.dataDir != "" {
+			return usagef("--port-base 0 goes with no --data-dir: its nodes would be at other addresses each time")
 		}
 		nodes, err := f.nodes([]byte(a.getenv(defaultKeyEnv)))
 		if err != nil {
@@ -119,6 +123,8 @@ func (a *app) dev(ctx context.Context, f devFlags, nodes []options, log hclog.Lo
 			return fmt.Errorf("making a directory for the data: %w", err)
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	} else if err := f.claim(); err != nil {
+		return err
 	}
 	seed := func() (fsm.Migrate, error) { return readMigrate(exampleRegistry, "file:example-registry.json") }
 	group, ctx := errgroup.WithContext(ctx)
@@ -151,6 +157,28 @@ func (a *app) dev(ctx context.Context, f devFlags, nodes []options, log hclog.Lo
 		return nil
 	})
 	return group.Wait()
+}
+
+// claim notes the ports in the directory whose data is kept, or finds that it was used with
+// others: its nodes know each other by their addresses.
+func (f devFlags) claim() error {
+	file, own := filepath.Join(f.dataDir, "port-base"), strconv.Itoa(int(f.portBase))
+	was, err := os.ReadFile(file)
+	switch {
+	case err == nil && string(was) != own:
+		return fmt.Errorf("the data in %s is that of nodes with --port-base %s; start it with that one", f.dataDir, was)
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("reading which ports the data directory is used with: %w", err)
+	}
+	if err = os.MkdirAll(f.dataDir, 0o700); err == nil {
+		err = os.WriteFile(file, []byte(own), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("noting which ports the data directory is used with: %w", err)
+	}
+	return nil
 }
 
 // allReady waits until all members are ready, and returns false if ctx ends before that.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/cluster"
 )
 
 func (a *app) nodeCommand() *cobra.Command {
@@ -50,6 +52,9 @@ refused while the old one answers.`,
 		id, address, ok := strings.Cut(args[0], "=")
 		if !ok || id == "" || address == "" {
 			return usagef("%q is not ID=RAFT_ADDRESS, such as n4=127.0.0.1:9004", args[0])
+		}
+		if err := errors.Join(cluster.CheckNodeID(id), cluster.CheckAddress(address)); err != nil {
+			return usagef("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 		return t.changeCluster(func(c *client.Client) (*client.ClusterStatus, error) {
 			return c.AddNode(ctx, client.NodeRequest{ID: id, Address: address, Replace: replace})

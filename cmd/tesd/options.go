@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/tesd/tesd/cluster"
+	"github.com/tesd/tesd/fsm"
 )
 
 // options are the settings of a node, checked and in types.
@@ -75,6 +76,9 @@ func parseOptions(ctx context.Context, values map[string]value, getenv func(stri
 			o.exposed = true
 		}
 	}
+	if o.http != "" && o.http == o.raft && !strings.HasSuffix(o.http, ":0") {
+		p.fault("raft", errors.New("that is the address of --http, too"))
+	}
 	p.checkMembership(o)
 	return o, errors.Join(p.faults...)
 }
@@ -83,6 +87,10 @@ func parseOptions(ctx context.Context, values map[string]value, getenv func(stri
 // are known to be there.
 func (p *parser) checkMembership(o options) {
 	if o.nodeID == "" || o.peers == nil {
+		if o.nodeID != "" {
+			p.check("node-id", cluster.CheckNodeID(o.nodeID))
+		}
+		p.check("registry-id", fsm.CheckRegistryID(o.registryID))
 		return
 	}
 	cfg := cluster.Config{
@@ -106,6 +114,13 @@ func (p *parser) text(name string) string { return p.values[name].text }
 func (p *parser) fault(name string, err error) {
 	v := p.values[name]
 	p.faults = append(p.faults, fmt.Errorf("--%s %q (%s): %w", name, v.text, v.origin, err))
+}
+
+// check notes a fault if there is one.
+func (p *parser) check(name string, err error) {
+	if err != nil {
+		p.fault(name, err)
+	}
 }
 
 // parse reads the value of a setting. One that is missing is not read: if it is required
