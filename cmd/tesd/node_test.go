@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -252,8 +253,26 @@ func TestDevFailsWhole(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "n3"), nil, 0o600); err != nil { // where a directory has to be
 		t.Fatal(err)
 	}
-	dev := start(t, nil, "dev", "--port-base", "0", "--data-dir", dir)
+	port := strconv.Itoa(11_000 + os.Getpid()%9_000) // which the system gives to nobody
+	dev := start(t, nil, "dev", "--port-base", port, "--data-dir", dir)
 	if code := <-dev.code; code != exitFailed || !strings.HasPrefix(dev.log.String(), "tesd: node n3: making the data directory: ") {
 		t.Errorf("it exited with %d and said %q", code, dev.log)
+	}
+}
+
+// TestDevKeepsItsPorts: nodes know each other by their addresses, so data that is kept goes
+// with its ports.
+func TestDevKeepsItsPorts(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "port-base"), []byte("8001"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dev := start(t, nil, "dev", "--port-base", "18001", "--data-dir", dir)
+	if code := <-dev.code; code != exitFailed || !strings.Contains(dev.log.String(), "--port-base 8001; start it with that one") {
+		t.Errorf("it exited with %d and said %q", code, dev.log)
+	}
+	dev = start(t, nil, "dev", "--port-base", "0", "--data-dir", dir)
+	if code := <-dev.code; code != exitUsage {
+		t.Errorf("without ports it exited with %d and said %q", code, dev.log)
 	}
 }
