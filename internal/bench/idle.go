@@ -8,7 +8,7 @@ import (
 )
 
 // holdIdle opens watchers in steps until the watched node's memory reaches the limit, or a
-// step fails. At the end one write must reach them all: a watcher that is held but not
+// step fails or takes too long. At the end one write must reach them all: a watcher that is held but not
 // served would not count.
 func (o *watchOptions) holdIdle(ctx context.Context, s *system, dir string, r *report, out io.Writer) error {
 	const most = 250 * watchersPerAddress // as many as there are addresses for
@@ -32,7 +32,9 @@ func (o *watchOptions) holdIdle(ctx context.Context, s *system, dir string, r *r
 	var rss int64
 	bound := "memory"
 	for rss = empty.rss; ; {
-		more, err := c.watchMore(ctx, len(watchers), o.step, base)
+		step, cancel := context.WithTimeout(ctx, 2*time.Minute)
+		more, err := c.watchMore(step, len(watchers), o.step, base)
+		cancel()
 		watchers = append(watchers, more...)
 		if err != nil {
 			bound = err.Error()
@@ -60,7 +62,7 @@ func (o *watchOptions) holdIdle(ctx context.Context, s *system, dir string, r *r
 	if ended := closeAll(watchers); err == nil {
 		err = ended
 	}
-	r.Results = []result{{Name: s.name, Median: figures, Runs: [][]figure{figures}, Failure: bound}}
+	r.Results = []result{{Name: s.name, Median: figures, Runs: [][]figure{figures}, Ended: bound}}
 	fmt.Fprintf(out, "bound by: %s\n", bound)
 	if printed := r.print(out); err == nil {
 		err = printed

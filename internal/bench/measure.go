@@ -148,7 +148,7 @@ func (m *sample) latencies() (fromCommit, fromSend []int64) {
 
 // rate returns how many writes a second were acknowledged, and how long one took at the
 // 99th percentile.
-func (m *sample) rate() (perSecond float64, p99 time.Duration) {
+func (m *sample) rate() (held float64, p99 time.Duration) {
 	var took []int64
 	last := m.from
 	for _, w := range m.written.Writes {
@@ -165,15 +165,24 @@ func (m *sample) rate() (perSecond float64, p99 time.Duration) {
 	return float64(len(took)) / time.Duration(last-m.from).Seconds(), time.Duration(percentile(took, 99))
 }
 
+// Names of figures that are also looked up.
+const (
+	rateHeld  = "rate held"
+	missing   = "messages missing"
+	commitP99 = "p99 from commit"
+	perSecond = "messages/s"
+	wallTime  = "wall time"
+)
+
 // figures are what is reported of a run.
 func (m *sample) figures() []figure {
 	fromCommit, fromSend := m.latencies()
 	rate, writeP99 := m.rate()
 	sum, _ := received(m.watchers)
 	f := []figure{
-		{"rate held", "writes/s", rate},
-		{"messages missing", "", float64(m.expected - sum)},
-		{"p99 from commit", "ms", ms(percentile(fromCommit, 99))},
+		{rateHeld, "writes/s", rate},
+		{missing, "", float64(m.expected - sum)},
+		{commitP99, "ms", ms(percentile(fromCommit, 99))},
 		{"p50 from commit", "ms", ms(percentile(fromCommit, 50))},
 		{"max from commit", "ms", ms(percentile(fromCommit, 100))},
 		{"p50 from send", "ms", ms(percentile(fromSend, 50))},
@@ -183,8 +192,8 @@ func (m *sample) figures() []figure {
 		{"write errors", "", float64(m.written.Errors)},
 		{"messages delivered", "", float64(sum)},
 		{"messages expected", "", float64(m.expected)},
-		{"messages/s", "", float64(len(fromCommit)) / m.wall.Seconds()},
-		{"wall time", "s", m.wall.Seconds()},
+		{perSecond, "", float64(len(fromCommit)) / m.wall.Seconds()},
+		{wallTime, "s", m.wall.Seconds()},
 	}
 	for i, u := range m.nodes {
 		name := fmt.Sprintf("CPU other node %d", i)

@@ -150,7 +150,7 @@ func TestLatenciesLeaveTheWarmUpOut(t *testing.T) {
 
 func TestBehind(t *testing.T) {
 	step := func(missing, p99, held float64) []figure {
-		return []figure{{"messages missing", "", missing}, {"p99 from commit", "ms", p99}, {"rate held", "", held}}
+		return []figure{{missing, "", missing}, {commitP99, "ms", p99}, {rateHeld, "", held}}
 	}
 	if why := behind(step(0, 900, 95), 100); why != "" {
 		t.Errorf("a step that kept up is behind: %s", why)

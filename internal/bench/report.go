@@ -38,7 +38,7 @@ type result struct {
 	Name    string     `json:"name"`
 	Median  []figure   `json:"median"`
 	Runs    [][]figure `json:"runs"`
-	Failure string     `json:"failure,omitempty"` // why there are no more runs
+	Ended   string     `json:"ended,omitempty"` // why there are no more runs
 }
 
 // environment says where the figures come from.
@@ -54,24 +54,28 @@ func environment(systems ...*system) map[string]string {
 }
 
 // alternate runs the contestants in turn, rounds times, so that whatever else the machine
-// does comes to all alike. One that fails ends the benchmark.
+// does comes to all alike. One that fails ends the benchmark; what was measured until then
+// is returned with the error.
 func alternate(ctx context.Context, rounds int, contestants []contestant, progress io.Writer) ([]result, error) {
 	results := make([]result, len(contestants))
 	for i, c := range contestants {
 		results[i].Name = c.name
 	}
+	defer func() {
+		for i := range results {
+			results[i].Median = medians(results[i].Runs)
+		}
+	}()
 	for round := range rounds {
 		for i, c := range contestants {
 			figures, err := c.run(ctx)
 			if err != nil {
-				return nil, fmt.Errorf("round %d of %s: %w", round+1, c.name, err)
+				results[i].Ended = err.Error()
+				return results, fmt.Errorf("round %d of %s: %w", round+1, c.name, err)
 			}
 			results[i].Runs = append(results[i].Runs, figures)
 			fmt.Fprintf(progress, "round %d of %d, %s: %s\n", round+1, rounds, c.name, brief(figures))
 		}
-	}
-	for i := range results {
-		results[i].Median = medians(results[i].Runs)
 	}
 	return results, nil
 }

@@ -15,7 +15,7 @@ func (o *watchOptions) saturateAll(ctx context.Context, systems []*system, dir s
 	r.Settings["rate"] = fmt.Sprintf("from %d, doubled", o.rate)
 	for _, s := range systems {
 		steps, why, err := o.saturateOne(ctx, s, dir, out)
-		r.Results = append(r.Results, result{Name: s.name, Median: best(steps), Runs: steps, Failure: why})
+		r.Results = append(r.Results, result{Name: s.name, Median: best(steps), Runs: steps, Ended: why})
 		if err != nil {
 			return err
 		}
@@ -46,11 +46,11 @@ func (o *watchOptions) saturateOne(ctx context.Context, s *system, dir string, o
 // behind says in what a step was not kept up with, "" if in nothing.
 func behind(step []figure, wanted int) string {
 	switch {
-	case valueOf(step, "messages missing") != 0:
+	case valueOf(step, missing) != 0:
 		return "messages were missing after the wait for the last"
-	case valueOf(step, "p99 from commit") > 1000:
+	case valueOf(step, commitP99) > 1000:
 		return "p99 from commit is above 1 s"
-	case valueOf(step, "rate held") < 0.9*float64(wanted):
+	case valueOf(step, rateHeld) < 0.9*float64(wanted):
 		return "the writer did not hold the rate: the commit is the bound"
 	}
 	return ""
@@ -70,7 +70,7 @@ func valueOf(figures []figure, name string) float64 {
 func best(steps [][]figure) []figure {
 	var most []figure
 	for _, s := range steps {
-		if most == nil || valueOf(s, "messages/s") > valueOf(most, "messages/s") {
+		if most == nil || valueOf(s, perSecond) > valueOf(most, perSecond) {
 			most = s
 		}
 	}
@@ -83,7 +83,7 @@ func printSteps(out io.Writer, name string, steps [][]figure, why string) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "wanted/s\theld/s\tmessages/s\tp99 ms\twatched, cores\tof it system\tothers\tclient\twriter\t")
 	for _, s := range steps {
-		wall := valueOf(s, "wall time")
+		wall := valueOf(s, wallTime)
 		cores := func(names ...string) string {
 			var sum float64
 			for _, n := range names {
@@ -91,8 +91,8 @@ func printSteps(out io.Writer, name string, steps [][]figure, why string) {
 			}
 			return fmt.Sprintf("%.2f", sum/wall)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", number(valueOf(s, "rate wanted")), number(valueOf(s, "rate held")),
-			number(valueOf(s, "messages/s")), number(valueOf(s, "p99 from commit")), cores("CPU watched"), cores("CPU watched, system"),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", number(valueOf(s, "rate wanted")), number(valueOf(s, rateHeld)),
+			number(valueOf(s, perSecond)), number(valueOf(s, commitP99)), cores("CPU watched"), cores("CPU watched, system"),
 			cores("CPU other node 1", "CPU other node 2"), cores("CPU watching client"), cores("CPU writer"))
 	}
 	_ = t.Flush()

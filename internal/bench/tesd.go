@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -127,12 +128,19 @@ func tesdLeader(ctx context.Context, nodes []*node) (int, error) {
 // there are ports for connections to one address and port.
 const watchersPerAddress = 20_000
 
+// sourceAddress is the address of this machine that watcher i connects from. Those of
+// another run of this program are others, so that ports that were just used, and cannot be
+// again for a minute, are in nobody's way.
+func sourceAddress(i int) net.IP {
+	return net.IPv4(127, 0, byte(1+os.Getpid()%250), byte(1+i/watchersPerAddress))
+}
+
 // watchTesd opens watcher i, on a connection of its own.
 func watchTesd(ctx context.Context, url string, i int, base int64, room int) (*watcher, error) {
 	d := websocket.Dialer{
 		Subprotocols: []string{"tes-subproto-v1"}, HandshakeTimeout: 30 * time.Second,
 		ReadBufferSize: 2048, WriteBufferSize: 256,
-		NetDialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+i/watchersPerAddress))}}).DialContext,
+		NetDialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: sourceAddress(i)}}).DialContext,
 	}
 	ws, resp, err := d.DialContext(ctx, "ws"+strings.TrimPrefix(url, "http")+"/version/ws", nil)
 	if err != nil {

@@ -145,7 +145,19 @@ func (o *watchOptions) compare(ctx context.Context, systems []*system, dir strin
 	if r.Results, err = alternate(ctx, o.rounds, contestants, out); err != nil {
 		return err
 	}
-	return r.print(out)
+	return errors.Join(r.print(out), delivered(r.Results))
+}
+
+// delivered returns an error if a run missed messages: its latencies are of the others alone.
+func delivered(results []result) error {
+	for _, c := range results {
+		for i, run := range c.Runs {
+			if n := valueOf(run, missing); n != 0 {
+				return fmt.Errorf("round %d of %s: %w: %s", i+1, c.Name, errLagging, number(n))
+			}
+		}
+	}
+	return nil
 }
 
 // pairs writes a map in the order of its keys.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -81,34 +82,36 @@ func received(watchers []*watcher) (sum, fewest int64) {
 	return sum, fewest
 }
 
-// openAll opens watchers, many at a time, and returns all of them or none.
+// openAll opens watchers, many at a time, and returns all of them, or none and the first
+// error.
 func openAll(ctx context.Context, count int, open func(ctx context.Context, i int) (*watcher, error)) ([]*watcher, error) {
 	const atOnce = 32
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	watchers := make([]*watcher, count)
-	errs := make([]error, atOnce)
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for worker := range atOnce {
+	for range atOnce {
 		wg.Go(func() {
-			for {
+			for ctx.Err() == nil {
 				i := int(next.Add(1) - 1)
-				if i >= count || errs[worker] != nil {
+				if i >= count {
 					return
 				}
-				watchers[i], errs[worker] = open(ctx, i)
+				w, err := open(ctx, i)
+				if err != nil {
+					fail(err)
+					return
+				}
+				watchers[i] = w
 			}
 		})
 	}
 	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		var opened []*watcher
-		for _, w := range watchers {
-			if w != nil {
-				opened = append(opened, w)
-			}
-		}
-		_ = closeAll(opened)
-		return nil, fmt.Errorf("opening watchers (%d of %d were): %w", len(opened), count, errors.Join(errs...))
+	if ctx.Err() == nil {
+		return watchers, nil
 	}
-	return watchers, nil
+	opened := slices.DeleteFunc(watchers, func(w *watcher) bool { return w == nil })
+	_ = closeAll(opened)
+	return nil, fmt.Errorf("opening watchers (%d of %d were): %w", len(opened), count, context.Cause(ctx))
 }
