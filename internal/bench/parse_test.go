@@ -149,8 +149,8 @@ func TestLatenciesLeaveTheWarmUpOut(t *testing.T) {
 }
 
 func TestBehind(t *testing.T) {
-	step := func(missing, p99, held float64) []figure {
-		return []figure{{missing, "", missing}, {commitP99, "ms", p99}, {rateHeld, "", held}}
+	step := func(lost, p99, held float64) []figure {
+		return []figure{{missing, "", lost}, {commitP99, "ms", p99}, {rateHeld, "", held}}
 	}
 	if why := behind(step(0, 900, 95), 100); why != "" {
 		t.Errorf("a step that kept up is behind: %s", why)

@@ -35,10 +35,10 @@ type report struct {
 
 // A result is that of one contestant.
 type result struct {
-	Name    string     `json:"name"`
-	Median  []figure   `json:"median"`
-	Runs    [][]figure `json:"runs"`
-	Ended   string     `json:"ended,omitempty"` // why there are no more runs
+	Name   string     `json:"name"`
+	Median []figure   `json:"median"`
+	Runs   [][]figure `json:"runs"`
+	Ended  string     `json:"ended,omitempty"` // why there are no more runs
 }
 
 // environment says where the figures come from.
