@@ -124,6 +124,9 @@ func (o *watchOptions) compare(ctx context.Context, systems []*system, dir strin
 	add := func(name string, s *system, l load) {
 		contestants = append(contestants, contestant{name, func(ctx context.Context) ([]figure, error) {
 			m, err := measure(ctx, s, l, dir)
+			if m != nil && m.written.Errors > 0 {
+				fmt.Fprintf(out, "%s: one of %d writes that failed: %s\n", name, m.written.Errors, m.written.Error)
+			}
 			// What is missing stands among the figures.
 			if err != nil && (m == nil || !errors.Is(err, errLagging)) {
 				return nil, err
