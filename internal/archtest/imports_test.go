@@ -44,6 +44,7 @@ var table = map[string]row{
 	"internal/chaos":       {ours: []string{"fsm", "cluster", "client", "httpapi", "internal/clustertest", "internal/watchcheck"}},
 	"internal/e2e":         {ours: []string{"client", "internal/apicheck"}},
 	"internal/archtest":    {},
+	"internal/bench":       {ours: []string{"client"}}, // a module of its own, held to the same rules
 }
 
 // A confinement is a package of others that only some directories may import.
@@ -58,7 +59,9 @@ var confined = []confinement{
 	{"github.com/hashicorp/raft-boltdb", []string{"cluster", "internal/memnet", "internal/clustertest"}},
 	{"go.etcd.io/bbolt", []string{"cluster", "internal/memnet", "internal/clustertest"}},
 	{"github.com/hashicorp/go-hclog", []string{"cluster", "httpapi", "cmd/tesd"}},
-	{"github.com/gorilla/websocket", []string{"client", "httpapi", "internal/chaos"}},
+	{"github.com/gorilla/websocket", []string{"client", "httpapi", "internal/chaos", "internal/bench"}},
+	{"go.etcd.io/etcd", []string{"internal/bench"}},
+	{"google.golang.org/grpc", []string{"internal/bench"}},
 	{"github.com/prometheus", []string{"httpapi", "cmd/tesd"}},
 	{"github.com/armon/go-metrics", []string{"cmd/tesd"}},
 	{"github.com/santhosh-tekuri", []string{"internal/apicheck"}}, // for tests alone

@@ -44,6 +44,7 @@ func plantedImports() []plant {
 		{"cmd/tesd", "go.etcd.io/bbolt"}, {"cmd/tesd", "github.com/hashicorp/raft-boltdb/v2"},
 		{"client", "github.com/hashicorp/go-hclog"}, {"cluster", "github.com/gorilla/websocket"},
 		{"cluster", "testing"}, {"client", "testing"}, {"client", ours("client/clienttest")},
+		{"cmd/tesd", "go.etcd.io/etcd/client/v3"}, {"internal/bench", ours("fsm")},
 		{"internal/e2e", ours("client/clienttest")}, {"client/clienttest", ours("internal/memnet")}, {"internal/feed", ours("cluster")}, {"internal/memnet", ours("internal/feed")},
 	} {
 		plants = append(plants, plant{c.dir + " imports " + c.pkg, imports(c.dir, c.pkg), []string{c.dir + "/a.go:3"}})
@@ -55,6 +56,7 @@ func plantedImports() []plant {
 		{"httpapi", ours("cluster")}, {"cmd/tesd", ours("httpapi")}, {"internal/clustertest", "testing"},
 		{"internal/clustertest", "github.com/hashicorp/raft"}, {"client/clienttest", "testing"},
 		{"client/clienttest", ours("client")}, {"client/clienttest", ours("httpapi")}, {"client", ours("client/wire")},
+		{"internal/bench", "go.etcd.io/etcd/client/v3"}, {"internal/bench", ours("client")},
 	} {
 		plants = append(plants, plant{c.dir + " imports " + c.pkg, imports(c.dir, c.pkg), nil})
 	}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// A system is something that can be measured: how to run three nodes of it.
+type system struct {
+	name    string
+	version string
+	start   func(ctx context.Context, dir string, o nodeOptions) (*cluster, error)
+}
+
+// nodeOptions are what a benchmark asks of the nodes.
+type nodeOptions struct {
+	watchers int  // that a node must let in
+	follower bool // watch a follower, not the leader
+}
+
+// A cluster is three nodes of one system that are ready.
+type cluster struct {
+	system  string
+	nodes   []*node // the watched one first
+	leader  *node
+	dir     string
+	watch   watchFunc
+	current func(ctx context.Context) (int64, error) // the newest revision, linearizably
+}
+
+// A watchFunc opens watchers that receive what comes after revision base. connections is how
+// many they share; 0 is one each.
+type watchFunc func(ctx context.Context, count, connections int, base int64, room int) ([]*watcher, error)
+
+// A node is one process of a cluster.
+type node struct {
+	*process
+	id  string
+	url string // of what its clients talk to
+}
+
+// stop ends the nodes and removes their data.
+func (c *cluster) stop() {
+	for _, n := range c.nodes {
+		n.process.stop()
+	}
+	_ = os.RemoveAll(c.dir)
+}
+
+// alive returns an error if a node has exited.
+func (c *cluster) alive() error {
+	for _, n := range c.nodes {
+		if err := n.process.alive(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// launch starts three nodes by what argv says, waits until leads has found their leader, and
+// puts the node that is to be watched first.
+func launch(ctx context.Context, system, dir string, o nodeOptions, starter func(dir string) ([]*node, error),
+	leads func(ctx context.Context, nodes []*node) (int, error)) (*cluster, error) {
+	dir, err := os.MkdirTemp(dir, "bench-"+system+"-")
+	if err != nil {
+		return nil, fmt.Errorf("making a directory for data: %w", err)
+	}
+	c := &cluster{system: system, dir: dir}
+	c.nodes, err = starter(dir)
+	if err != nil {
+		c.stop()
+		return nil, err
+	}
+	leader := 0
+	err = poll(ctx, 30*time.Second, func(ctx context.Context) error {
+		if err := c.alive(); err != nil {
+			return errors.Join(errStop, err)
+		}
+		leader, err = leads(ctx, c.nodes)
+		return err
+	})
+	if err != nil {
+		c.stop()
+		return nil, fmt.Errorf("%s did not become ready: %w", system, err)
+	}
+	c.leader = c.nodes[leader]
+	first := leader
+	if o.follower {
+		first = (leader + 1) % len(c.nodes)
+	}
+	c.nodes[0], c.nodes[first] = c.nodes[first], c.nodes[0]
+	return c, nil
+}
+
+// errStop marks an error that waiting longer does not mend.
+var errStop = errors.New("gave up")
+
+// poll calls f until it succeeds, for limit at most, and returns its last error.
+func poll(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		err := f(ctx)
+		if err == nil || errors.Is(err, errStop) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

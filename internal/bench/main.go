@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes, as scripts/bench documents them.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// errUsage marks what was asked for wrongly, as opposed to what went wrong.
+var errUsage = errors.New("wrong usage")
+
+// A benchmark is one subcommand.
+type benchmark struct {
+	name, about string
+	run         func(ctx context.Context, args []string, out io.Writer) error
+}
+
+// benchmarks returns all of them, in the order of the help text.
+func benchmarks() []benchmark {
+	return []benchmark{
+		{"watch", "push to many watchers while one writer writes", runWatch},
+	}
+}
+
+func main() {
+	raiseFileLimit()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(exitUsage)
+	default:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(exitFailed)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("%w: say what to measure%s", errUsage, names())
+	}
+	if args[0] == writerCommand {
+		return runWriter(ctx, args[1:], os.Stdin, os.Stdout)
+	}
+	for _, b := range benchmarks() {
+		if b.name == args[0] {
+			return b.run(ctx, args[1:], os.Stdout)
+		}
+	}
+	return fmt.Errorf("%w: there is no benchmark %q%s", errUsage, args[0], names())
+}
+
+// names lists the benchmarks, a line each.
+func names() string {
+	var text string
+	for _, b := range benchmarks() {
+		text += fmt.Sprintf("\n  %-8s %s", b.name, b.about)
+	}
+	return text
+}
+
+// raiseFileLimit raises the limit of open files as far as the system lets it: each watcher
+// is one on both sides. Go leaves the raised limit to the processes it starts only if it was
+// set by hand, as here.
+func raiseFileLimit() {
+	const wanted = 1 << 20
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return
+	}
+	if limit.Max < wanted {
+		all := syscall.Rlimit{Cur: wanted, Max: wanted}
+		if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &all) == nil {
+			return
+		}
+	}
+	limit.Cur = limit.Max
+	_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+}

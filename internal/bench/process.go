@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// A process is a server that was started, and is ended by its id.
+type process struct {
+	name   string
+	log    string // the path of what it prints
+	cmd    *exec.Cmd
+	exited chan struct{}
+}
+
+// startProcess starts a command that prints into a file of dir.
+func startProcess(name, dir, binary string, args ...string) (*process, error) {
+	path := filepath.Join(dir, name+".log")
+	log, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("making the log of %s: %w", name, err)
+	}
+	defer log.Close()
+	p := &process{name: name, log: path, cmd: exec.Command(binary, args...), exited: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	// A Ctrl-C is for the harness, which ends its servers in order.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+// stop ends the process at once: its data is thrown away anyway.
+func (p *process) stop() {
+	_ = p.cmd.Process.Kill()
+	<-p.exited
+}
+
+// alive returns an error with the end of the log if the process has exited.
+func (p *process) alive() error {
+	select {
+	case <-p.exited:
+		text, _ := os.ReadFile(p.log)
+		const most = 2 << 10
+		return fmt.Errorf("%s exited; it printed, at the end:\n%s", p.name, bytes.TrimSpace(text[max(0, len(text)-most):]))
+	default:
+		return nil
+	}
+}
+
+// usage returns what the process has used since it started.
+func (p *process) usage() (usage, error) { return usageOf(strconv.Itoa(p.cmd.Process.Pid)) }
+
+// Usage is what a process has used: processor time, and memory at this moment.
+type usage struct {
+	user, system time.Duration
+	rss          int64 // bytes
+}
+
+func (u usage) cpu() time.Duration { return u.user + u.system }
+
+// usageOf reads the usage of a process by its id, or of "self", from /proc.
+func usageOf(pid string) (usage, error) {
+	stat, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return usage{}, fmt.Errorf("reading what a process used: %w", err)
+	}
+	return parseStat(stat)
+}
+
+// parseStat takes the usage from the text of /proc/PID/stat.
+func parseStat(stat []byte) (usage, error) {
+	// The name, in parentheses, may hold anything, spaces and parentheses too.
+	_, rest, ok := cutLast(stat, ')')
+	fields := bytes.Fields(rest)
+	const utime, stime, pages = 11, 12, 21 // counted from the state, which follows the name
+	if !ok || len(fields) <= pages {
+		return usage{}, errors.New("the usage of a process cannot be read")
+	}
+	var values [3]int64
+	for i, at := range []int{utime, stime, pages} {
+		n, err := strconv.ParseInt(string(fields[at]), 10, 64)
+		if err != nil {
+			return usage{}, fmt.Errorf("reading what a process used: %w", err)
+		}
+		values[i] = n
+	}
+	const tick = time.Second / 100 // what Linux shows to users, on every architecture that Go knows
+	return usage{time.Duration(values[0]) * tick, time.Duration(values[1]) * tick, values[2] * int64(os.Getpagesize())}, nil
+}
+
+// cutLast splits text around the last sep.
+func cutLast(text []byte, sep byte) (before, after []byte, found bool) {
+	i := bytes.LastIndexByte(text, sep)
+	if i < 0 {
+		return text, nil, false
+	}
+	return text[:i], text[i+1:], true
+}
+
+// freePorts returns addresses on loopback that nobody listens on. They are below the ports
+// that the system gives to connections, so that the watchers of a run do not take them.
+func freePorts(n int) ([]string, error) {
+	const lowest, highest = 10_000, 32_000
+	var addresses []string
+	for range 1000 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(highest-lowest)))
+		if err != nil {
+			continue // somebody has it
+		}
+		defer l.Close()
+		if addresses = append(addresses, l.Addr().String()); len(addresses) == n {
+			return addresses, nil
+		}
+	}
+	return nil, errors.New("there are no free ports")
+}
