@@ -16,6 +16,7 @@ type sufferer struct {
 	c     *clustertest.Cluster
 	disks map[string]*disk // only nodes uses it while the cluster suffers
 	end   time.Time
+	usual func() time.Duration // how long a message takes
 }
 
 func between(rng *rand.Rand, low, high time.Duration) time.Duration {
@@ -61,12 +62,56 @@ func (s *sufferer) links(rng *rand.Rand) {
 	for _, m := range s.c.Nodes {
 		for _, link := range [][2]string{{n.ID, m.ID}, {m.ID, n.ID}} {
 			s.c.Net.Heal(link[0], link[1])
-			s.c.Net.Delay(link[0], link[1], nil)
+			s.c.Net.Delay(link[0], link[1], s.usual)
 		}
 	}
 }
 
-// nodes crashes and restarts a node, or hangs its disk.
+// everywhere has all links take what they usually do.
+func (s *sufferer) everywhere(rng *rand.Rand) {
+	s.usual = func() time.Duration { return between(rng, 0, 5*time.Millisecond) }
+	for _, n := range s.c.Nodes {
+		for _, m := range s.c.Nodes {
+			if n != m {
+				s.c.Net.Delay(n.ID, m.ID, s.usual)
+			}
+		}
+	}
+}
+
+// depose hangs a leader with answers to it on their way, lets the others go on without it,
+// and lets it find the past before the present.
+func (s *sufferer) depose(rng *rand.Rand, leader *clustertest.Node) {
+	each := func(do func(from, to string), out bool) {
+		for _, m := range s.c.Nodes {
+			switch {
+			case m == leader:
+			case out:
+				do(leader.ID, m.ID)
+			default:
+				do(m.ID, leader.ID)
+			}
+		}
+	}
+	each(s.c.Net.Cut, false)
+	<-time.After(between(rng, 0, 30*time.Millisecond))
+	resume := s.disks[leader.ID].stall()
+	<-time.After(between(rng, 500*time.Millisecond, 2*time.Second))
+	if rng.IntN(2) == 0 {
+		each(s.c.Net.Cut, true)
+	}
+	last := func() { each(s.c.Net.Heal, false) }
+	if rng.IntN(2) == 0 {
+		resume, last = last, resume
+	}
+	resume()
+	<-time.After(between(rng, 0, 5*time.Millisecond))
+	last()
+	<-time.After(between(rng, 0, 150*time.Millisecond))
+	each(s.c.Net.Heal, true)
+}
+
+// nodes crashes and restarts a node, hangs its disk, or deposes it.
 func (s *sufferer) nodes(rng *rand.Rand) {
 	n := s.pick(rng, 2)
 	switch rng.IntN(4) {
@@ -77,6 +122,8 @@ func (s *sufferer) nodes(rng *rand.Rand) {
 	case 1:
 		s.c.Stop(n)
 		s.c.Start(n)
+	case 2:
+		s.depose(rng, n)
 	default:
 		resume := s.disks[n.ID].stall()
 		<-time.After(between(rng, 10*time.Millisecond, 2*time.Second))
