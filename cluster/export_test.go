@@ -1,6 +1,11 @@
 package cluster
 
-import "github.com/tesd/tesd/fsm"
+import (
+	"context"
+
+	"github.com/hashicorp/raft"
+	"github.com/tesd/tesd/fsm"
+)
 
 // What tests reach of a node beyond its surface.
 
@@ -18,6 +23,37 @@ func (n *Node) ApplyRaw(entry []byte) error { return n.started().raft.Apply(entr
 
 // LastLogIndex returns the index of the last entry of the node's log.
 func (n *Node) LastLogIndex() uint64 { return n.started().raft.LastIndex() }
+
+// Campaign makes the node a candidate at once, as a leader does that hands over to it.
+func (n *Node) Campaign() error {
+	c := n.started()
+	request := raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}
+	return c.transport.TimeoutNow(c.index.id, n.port.address, &request, &raft.TimeoutNowResponse{})
+}
+
+// BeginRemoval has raft begin to take this node, the leader, out of the cluster, which the
+// node itself would not do before it has handed over.
+func (n *Node) BeginRemoval() {
+	c := n.started()
+	c.raft.RemoveServer(c.index.id, 0, 0)
+}
+
+// BeginDemotion has raft begin to make this node, the leader, a non-voter.
+func (n *Node) BeginDemotion() {
+	c := n.started()
+	c.raft.DemoteVoter(c.index.id, 0, 0)
+}
+
+// AnswerReadIndex is this node's answer to a read index call of another node with a term.
+func (n *Node) AnswerReadIndex(ctx context.Context, from *Node, term uint64) (uint64, error) {
+	return n.started().index.serve(ctx, readIndexCall{From: from.port.id, Term: term})
+}
+
+// ReadIndexOver is the read index that this node finds if its machine is at view.
+func (n *Node) ReadIndexOver(view fsm.View) (uint64, error) {
+	c := n.started()
+	return newReadIndex(c.index.id, c.raft, n.cfg.Storage.Log, func() fsm.View { return view }, n.calls).index()
+}
 
 // Snapshot has raft take a snapshot that leaves one entry of the log behind it: a store of
 // raft's own for tests that has become empty counts its entries wrongly from then on.

@@ -299,31 +299,37 @@ func (m *membership) fit(ctx context.Context, s *raft.Server) error {
 	return nil
 }
 
-// transfer hands leadership over and waits until another node is known to lead.
+// transfer hands leadership to a node, to the most advanced voter if id is empty, and waits
+// until another node is known to lead.
 func (m *membership) transfer(ctx context.Context, id string) error {
 	others := func(s raft.Server) bool { return s.Suffrage == raft.Voter && s.ID != m.c.index.id }
 	if !slices.ContainsFunc(m.servers, others) {
 		return membershipError("there is no other voter that could lead")
 	}
-	begin := func() raft.Future { return m.c.raft.LeadershipTransfer() }
-	if id != "" {
-		to := m.find(id)
-		switch {
-		case to == nil:
-			return fmt.Errorf("%w: %q", ErrNoNode, id)
-		case to.ID == m.c.index.id:
-			return nil
-		case to.Suffrage != raft.Voter:
-			return membershipError("node %s is no voter yet", id)
-		}
-		if err := m.fit(ctx, to); err != nil {
-			return err
-		}
-		begin = func() raft.Future { return m.c.raft.LeadershipTransferToServer(to.ID, to.Address) }
+	if id == "" {
+		id = m.successor(ctx)
 	}
+	to := m.find(id)
+	switch {
+	case id == "":
+		return notReady("leadership could not be handed over: there is no node that could take it")
+	case to == nil:
+		return fmt.Errorf("%w: %q", ErrNoNode, id)
+	case to.ID == m.c.index.id:
+		return nil
+	case to.Suffrage != raft.Voter:
+		return membershipError("node %s is no voter yet", id)
+	case m.c.handovers.failed(m.term, to.ID):
+		return notReady("leadership could not be handed over: node %s did not take it in this term", id)
+	}
+	if err := m.fit(ctx, to); err != nil {
+		return err
+	}
+	begin := func() raft.Future { return m.c.raft.LeadershipTransferToServer(to.ID, to.Address) }
 	if err := m.n.await(ctx, begin); errors.Is(err, errNotLeader) {
 		return err
 	} else if err != nil { // it changes nothing but who leads, so there is nothing unknown
+		m.c.handovers.fail(m.term, to.ID)
 		return notReady("leadership could not be handed over: %s", strings.TrimPrefix(err.Error(), ErrUnknownOutcome.Error()+": "))
 	}
 	for l := m.c.leader.get(); l.id == "" || l.id == m.c.index.id; l = m.c.leader.get() {

@@ -178,15 +178,30 @@ func TestRemovedNode(t *testing.T) {
 	}
 }
 
+// TestLeaderIsRemoved: it hands over first, and the next leader removes it, so that nobody
+// has to wait for an election.
 func TestLeaderIsRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clustertest.New(t, 3, seeded)
 		c.Ready()
 		leader := c.Leader()
+		term := leader.Status().Term
 		if err := leader.Current().RemoveNode(t.Context(), leader.ID); err != nil {
 			t.Fatal(err)
 		}
+		if took := sinceNow(func() { c.Leader(leader) }); took > 100*time.Millisecond {
+			t.Errorf("the next leader took %v", took)
+		}
 		next := c.Leader(leader)
+		var removal raft.Log
+		for i := next.Current().LastLogIndex(); removal.Type != raft.LogConfiguration; i-- {
+			if err := next.Store.GetLog(i, &removal); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if removal.Term <= term {
+			t.Errorf("the leader removed itself in its own term, %d", removal.Term)
+		}
 		mustBump(t, next, "api:a", "after")
 		c.Wait("the old leader does not say that it was removed", time.Minute, func() bool {
 			check, unready := leader.Check()

@@ -50,6 +50,7 @@ type consensus struct {
 	transport transport
 	index     *readIndex
 	leader    *leaderWatch
+	handovers handovers
 }
 
 // Open makes a node of the configuration. It listens on the raft port but starts
@@ -236,6 +237,10 @@ func (n *Node) raftConfig(id raft.ServerID, gained chan<- bool) *raft.Config {
 func (n *Node) handOver(c *consensus) {
 	n.draining.Store(true)
 	if c.raft.State() != raft.Leader || len(c.raft.GetConfiguration().Configuration().Servers) == 1 {
+		return
+	}
+	if c.handovers.failed(c.raft.CurrentTerm(), "") { // raft would choose to whom
+		n.log.Warn("leadership is not handed over: a node did not take it in this term")
 		return
 	}
 	done := make(chan error, 1)

@@ -81,3 +81,45 @@ func TestLeaderReturns(t *testing.T) {
 		}
 	})
 }
+
+// TestTransferToAHungNode hands leadership to a follower whose disk hangs, which cannot take
+// it. The leader goes on meanwhile, and leads as before when it leads again: raft could wait
+// for ever for a second try to come to an end, and refuse all writes as long.
+func TestTransferToAHungNode(t *testing.T) {
+	for _, deposed := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			byID := make(map[string]*disk)
+			c := clustertest.New(t, 3, disks(byID))
+			c.Ready()
+			leader, hung := c.Leader(), c.Follower()
+			resume := byID[hung.ID].stall()
+			defer resume()
+			mustBump(t, leader, "api:a", "that the follower cannot write")
+			for range 2 {
+				if err := leader.Current().TransferLeadership(t.Context(), hung.ID); err == nil {
+					t.Fatal("leadership was handed to a node that hangs")
+				}
+			}
+			if deposed {
+				c.Net.Isolate(leader.ID)
+				resume()
+				mustBump(t, c.Leader(leader), "api:a", "meanwhile")
+				c.Net.HealAll()
+				c.Ready()
+			} else {
+				if took := sinceNow(func() { mustBump(t, leader, "api:a", "right after") }); took > time.Second {
+					t.Errorf("after that no write succeeded for %v", took)
+				}
+				if err := leader.Current().TransferLeadership(t.Context(), ""); err != nil {
+					t.Errorf("leadership could not be handed to the one that does not hang: %v", err)
+				}
+			}
+			if err := c.Leader().Current().TransferLeadership(t.Context(), leader.ID); err != nil {
+				t.Fatal(err)
+			}
+			if took := sinceNow(func() { mustBump(t, leader, "api:a", "again") }); took > time.Second {
+				t.Errorf("when it led again no write succeeded for %v", took)
+			}
+		})
+	}
+}

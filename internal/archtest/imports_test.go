@@ -66,6 +66,7 @@ var confined = []confinement{
 	{"github.com/armon/go-metrics", []string{"cmd/tesd"}},
 	{"github.com/santhosh-tekuri", []string{"internal/apicheck"}}, // for tests alone
 	{"github.com/spf13", []string{"cmd/tesd"}},
+	{"github.com/anishathalye/porcupine", nil},              // for tests alone
 	{"github.com/Masterminds/semver", []string{"cmd/tesd"}}, // versions themselves are fsm's
 	{"testing", []string{"internal", "client/clienttest"}},
 }
