@@ -50,8 +50,8 @@ const (
 	// perWaiter is about what it costs to wake and serve one who waits. Between two rounds of
 	// waking lies at least that much for each, so that what comes fast is given in larger
 	// portions, and watching never takes the node's processors for itself.
-	perWaiter    = 10 * time.Microsecond
-	longestPause = 50 * time.Millisecond
+	perWaiter    = 40 * time.Microsecond
+	longestPause = 100 * time.Millisecond
 )
 
 // Feed is the transactions of one node. [Feed.Publish] and [Feed.Reset] are for the one
