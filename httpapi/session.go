@@ -48,7 +48,10 @@ type session struct {
 
 	writing sync.Mutex
 	ws      *websocket.Conn
-	bad     int // the reader's
+
+	patience sync.Mutex
+	over     bool // only the end of the connection is awaited
+	bad      int  // the reader's
 }
 
 // send writes one message.
@@ -79,13 +82,16 @@ func (n *session) run(ctx context.Context) {
 	reading, done := context.WithCancelCause(ctx)
 	var reader sync.WaitGroup
 	reader.Go(func() { done(n.read(reading)) })
-	err := n.tell(reading)
+	err := n.out.flush(n.s.patience) // the hello does not wait for what there is to tell
+	if err == nil {
+		err = n.tell(reading)
+	}
 	if reading.Err() != nil && context.Cause(reading) != nil {
 		err = context.Cause(reading)
 	}
 	n.end(err)
 	done(err)
-	n.ws.SetReadDeadline(time.Now().Add(closingTime)) // for the caller's part of the handshake
+	n.hurry()
 	reader.Wait()
 }
 
@@ -154,7 +160,20 @@ func (n *session) beat() error {
 // heard notes that the caller lives.
 func (n *session) heard() {
 	n.active.Store(n.s.now().UnixMilli())
-	n.ws.SetReadDeadline(time.Now().Add(2*n.s.heartbeat + n.s.heartbeat/2))
+	n.patience.Lock()
+	defer n.patience.Unlock()
+	if !n.over {
+		n.ws.SetReadDeadline(time.Now().Add(2*n.s.heartbeat + n.s.heartbeat/2))
+	}
+}
+
+// hurry gives the caller a moment for its part of the closing handshake, whatever else it
+// sends meanwhile.
+func (n *session) hurry() {
+	n.patience.Lock()
+	defer n.patience.Unlock()
+	n.over = true
+	n.ws.SetReadDeadline(time.Now().Add(closingTime))
 }
 
 // read answers the caller's messages until the connection ends. It returns why it did.

@@ -38,8 +38,8 @@ func (c *Cursor) After() uint64 { return c.after }
 // [Cursor.Take]: then nothing is missed that comes in between.
 func (c *Cursor) Changed() <-chan struct{} { return *c.topic.changed.Load() }
 
-// Take returns up to most of the transactions that follow, none if there are none yet, and
-// moves the cursor behind them. The error is [ErrCompacted], or that of reading the history.
+// Take returns up to most of the transactions that follow, fewer if they are large, none if
+// there are none yet, and moves the cursor behind them. The error is [ErrCompacted], or that of reading the history.
 func (c *Cursor) Take(most int) ([]*Item, error) {
 	items, ok := c.topic.after(c.after, most)
 	if !ok {
@@ -67,13 +67,16 @@ func (c *Cursor) history(most int) ([]*Item, error) {
 		return nil, ErrCompacted
 	}
 	var items []*Item
+	weight := 0
 	for tx, err := range r.History(c.after) {
 		if errors.Is(err, fsm.ErrCompacted) {
 			return nil, ErrCompacted
 		} else if err != nil {
 			return nil, fmt.Errorf("reading the history of registry %s: %w", c.registry, err)
 		}
-		if items = append(items, &Item{Transaction: &tx}); len(items) >= most {
+		item := &Item{Transaction: &tx}
+		items, weight = append(items, item), weight+item.weight()
+		if len(items) >= most || weight > portionBytes {
 			break
 		}
 	}

@@ -102,5 +102,20 @@ func (t *topic) after(revision uint64, most int) ([]*Item, bool) {
 		return nil, false
 	}
 	rest := w.items[min(revision+1-first, uint64(len(w.items))):]
-	return rest[:min(most, len(rest))], true
+	return portion(rest[:min(most, len(rest))]), true
+}
+
+// portionBytes is about how much memory the items may take that a cursor gives at once: one
+// transaction may be as large as a registry.
+const portionBytes = 256 << 10
+
+// portion returns the first of the items that are not too much at once, one at least.
+func portion(items []*Item) []*Item {
+	weight := 0
+	for i, item := range items {
+		if weight += item.weight(); weight > portionBytes && i > 0 {
+			return items[:i]
+		}
+	}
+	return items
 }

@@ -110,7 +110,7 @@ func (c *checker) hello(s *Step) {
 		c.report(Protocol, s.Revision, "hello is not the first that is told")
 	case s.ClusterID != "" && s.ClusterID != c.h.ClusterID:
 		c.report(Protocol, s.Revision, "hello is of cluster %s, not %s", s.ClusterID, c.h.ClusterID)
-	case s.Revision > c.h.last():
+	case c.now && s.Revision > c.h.last(): // else it waits for what may come, while there is no leader
 		c.report(Fresh, s.Revision, "hello is beyond the last revision, %d", c.h.last())
 	case !c.now && s.Revision != c.since:
 		c.report(Resumable, s.Revision, "the watch wants to go on behind revision %d", c.since)
