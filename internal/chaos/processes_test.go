@@ -21,6 +21,9 @@ import (
 
 // TestProcesses has real processes suffer, with the whole history kept and with little of it.
 func TestProcesses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it asks for a least of everything in little time, which the race detector may take; without -short it runs")
+	}
 	binary, err := e2e.Build(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,9 @@ var (
 
 // TestVirtual has clusters of whole nodes suffer in virtual time.
 func TestVirtual(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it asks for a least of everything in little time, which the race detector may take; without -short it runs")
+	}
 	total := make(map[string]int)
 	end := time.Now().Add(time.Duration(*minutes * float64(time.Minute)))
 	ran := 0
