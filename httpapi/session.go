@@ -98,11 +98,11 @@ func (n *session) run(ctx context.Context) {
 // end closes the session and logs that it is over. What broke the protocol, or took too
 // little, is an error, too.
 func (n *session) end(err error) {
-	n.close(err)
 	fields := []any{"connectionId", n.id, "registryId", n.c.registry, "revision", n.sent.Load(), "reason", reasonText(err)}
 	if told, ok := errors.AsType[closing](err); ok && told.code != closeGap || errors.Is(err, errSlow) {
 		n.s.log.Warn("ws_error", fields...)
 	}
+	n.close(err)
 	n.s.log.Info("ws_close", fields...)
 }
 
