@@ -62,11 +62,8 @@ func TestParseEtcdVersion(t *testing.T) {
 
 func TestParseWatch(t *testing.T) {
 	o, err := parseWatch([]string{"--rate", "50", "--duration=3s", "--follower"})
-	if err != nil || o.rate != 50 || o.duration != 3*time.Second || !o.follower || o.workers != 1 {
+	if err != nil || o.rate != 50 || o.duration != 3*time.Second || !o.follower || o.workers != 64 {
 		t.Errorf("the options: %+v, %v", o, err)
-	}
-	if o, err = parseWatch([]string{"--saturate"}); err != nil || o.workers < 2 {
-		t.Errorf("the options of --saturate: %+v, %v", o, err)
 	}
 	for _, args := range [][]string{{"--rate", "0"}, {"--rate", "x"}, {"more"}, {"--idle", "--saturate"}, {"--duration", "-1s"}, {"--unknown"}} {
 		if _, err := parseWatch(args); !errors.Is(err, errUsage) {

@@ -35,7 +35,7 @@ func parseWatch(args []string) (*watchOptions, error) {
 	f.SetOutput(io.Discard)
 	f.IntVar(&o.watchers, "watchers", 1000, "")
 	f.IntVar(&o.rate, "rate", 200, "")
-	f.IntVar(&o.workers, "workers", 0, "")
+	f.IntVar(&o.workers, "in-flight", 64, "")
 	f.DurationVar(&o.warmup, "warmup", 2*time.Second, "")
 	f.DurationVar(&o.duration, "duration", 10*time.Second, "")
 	f.DurationVar(&o.drain, "drain", 30*time.Second, "")
@@ -59,14 +59,8 @@ func parseWatch(args []string) (*watchOptions, error) {
 		return nil, fmt.Errorf("%w: unknown argument %q", errUsage, f.Arg(0))
 	case o.idle && o.saturate:
 		return nil, fmt.Errorf("%w: --idle and --saturate are two measurements", errUsage)
-	case min(o.watchers, o.rate, o.rounds, o.step, o.memory) < 1 || min(o.shared, o.workers) < 0 || o.duration <= 0 || min(o.warmup, o.drain) < 0:
+	case min(o.watchers, o.rate, o.workers, o.rounds, o.step, o.memory) < 1 || o.shared < 0 || o.duration <= 0 || min(o.warmup, o.drain) < 0:
 		return nil, fmt.Errorf("%w: a number is too small", errUsage)
-	}
-	if o.workers == 0 {
-		o.workers = 1
-		if o.saturate {
-			o.workers = 32 // it is the push that is to be saturated, not the writer
-		}
 	}
 	return &o, nil
 }
@@ -113,7 +107,7 @@ func (o *watchOptions) settings() map[string]string {
 		node = "follower"
 	}
 	return map[string]string{
-		"watchers": fmt.Sprint(o.watchers), "rate": fmt.Sprint(o.rate), "writes at once": fmt.Sprint(o.workers),
+		"watchers": fmt.Sprint(o.watchers), "rate": fmt.Sprint(o.rate), "in flight": fmt.Sprint(o.workers),
 		"warm-up": o.warmup.String(), "duration": o.duration.String(), "watched": node,
 	}
 }

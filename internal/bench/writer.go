@@ -79,7 +79,7 @@ func runWriter(ctx context.Context, args []string, in io.Reader, out io.Writer) 
 }
 
 // writeAll writes by the clock, not by the answers: each write has its time, and one that is
-// late is made up for. With one worker a write never overtakes another.
+// late is made up for. Only as many as there are workers are under way at once.
 func writeAll(ctx context.Context, o writing, send func(context.Context) (int64, error)) *written {
 	clock := newClock()
 	w := &written{Start: clock.now()}
