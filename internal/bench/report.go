@@ -45,7 +45,7 @@ type result struct {
 func environment(systems ...*system) map[string]string {
 	e := map[string]string{
 		"cores": fmt.Sprint(runtime.NumCPU()), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
-		"date": time.Now().UTC().Format(time.DateOnly),
+		"open files": fmt.Sprint(fileLimit()), "date": time.Now().UTC().Format(time.DateOnly),
 	}
 	for _, s := range systems {
 		e[s.name] = s.version
