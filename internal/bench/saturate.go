@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"text/tabwriter"
 )
 
@@ -51,9 +52,23 @@ func behind(step []figure, wanted int) string {
 	case valueOf(step, commitP99) > 1000:
 		return "p99 from commit is above 1 s"
 	case valueOf(step, rateHeld) < 0.9*float64(wanted):
-		return "the writer did not hold the rate: the commit is the bound"
+		return "the rate was not held" + bound(step)
 	}
 	return ""
+}
+
+// bound says what the processor times of a step tell of why it was too much.
+func bound(step []figure) string {
+	var busy float64
+	for _, name := range []string{"CPU watched", "CPU other node 1", "CPU other node 2", "CPU watching client", "CPU writer"} {
+		busy += valueOf(step, name)
+	}
+	busy /= valueOf(step, wallTime)
+	cores := runtime.NumCPU()
+	if busy > 0.9*float64(cores) {
+		return fmt.Sprintf(": the processors are the bound, with %.2f cores of %d in use", busy, cores)
+	}
+	return fmt.Sprintf(": commits, or whatever else this machine does, are the bound, with %.2f cores of %d in use", busy, cores)
 }
 
 // valueOf returns the value of a figure by its name.
