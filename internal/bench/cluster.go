@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/tesd/tesd/internal/loopback"
 )
 
 // A system is something that can be measured: how to run three nodes of it.
@@ -27,6 +29,7 @@ type cluster struct {
 	nodes   []*node // the watched one first
 	leader  *node
 	dir     string
+	ports   *loopback.Ports
 	watch   watchFunc
 	current func(ctx context.Context) (int64, error) // the newest revision, linearizably
 }
@@ -47,6 +50,7 @@ func (c *cluster) stop() {
 	for _, n := range c.nodes {
 		n.process.stop()
 	}
+	c.ports.Release()
 	_ = os.RemoveAll(c.dir)
 }
 
@@ -60,16 +64,20 @@ func (c *cluster) alive() error {
 	return nil
 }
 
-// launch starts three nodes by what argv says, waits until leads has found their leader, and
+// launch starts three nodes on six ports, waits until leads has found their leader, and
 // puts the node that is to be watched first.
-func launch(ctx context.Context, system, dir string, o nodeOptions, starter func(dir string) ([]*node, error),
+func launch(ctx context.Context, system, dir string, o nodeOptions, starter func(dir string, ports []string) ([]*node, error),
 	leads func(ctx context.Context, nodes []*node) (int, error)) (*cluster, error) {
 	dir, err := os.MkdirTemp(dir, "bench-"+system+"-")
 	if err != nil {
 		return nil, fmt.Errorf("making a directory for data: %w", err)
 	}
-	c := &cluster{system: system, dir: dir}
-	c.nodes, err = starter(dir)
+	ports, err := loopback.Claim(6)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	c := &cluster{system: system, dir: dir, ports: ports}
+	c.nodes, err = starter(dir, ports.Addresses)
 	if err != nil {
 		c.stop()
 		return nil, err

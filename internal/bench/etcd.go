@@ -48,8 +48,8 @@ func parseEtcdVersion(text string) string {
 }
 
 func startEtcd(ctx context.Context, binary, dir string, o nodeOptions) (*cluster, error) {
-	c, err := launch(ctx, "etcd", dir, o, func(dir string) ([]*node, error) {
-		return etcdNodes(binary, dir)
+	c, err := launch(ctx, "etcd", dir, o, func(dir string, ports []string) ([]*node, error) {
+		return etcdNodes(binary, dir, ports)
 	}, etcdLeader)
 	if err != nil {
 		return nil, err
@@ -72,11 +72,7 @@ func startEtcd(ctx context.Context, binary, dir string, o nodeOptions) (*cluster
 	return c, nil
 }
 
-func etcdNodes(binary, dir string) ([]*node, error) {
-	ports, err := freePorts(6)
-	if err != nil {
-		return nil, err
-	}
+func etcdNodes(binary, dir string, ports []string) ([]*node, error) {
 	var nodes []*node
 	var peers []string
 	for i := range 3 {

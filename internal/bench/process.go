@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -110,22 +108,4 @@ func cutLast(text []byte, sep byte) (before, after []byte, found bool) {
 		return text, nil, false
 	}
 	return text[:i], text[i+1:], true
-}
-
-// freePorts returns addresses on loopback that nobody listens on. They are below the ports
-// that the system gives to connections, so that the watchers of a run do not take them.
-func freePorts(n int) ([]string, error) {
-	const lowest, highest = 10_000, 32_000
-	var addresses []string
-	for range 1000 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(highest-lowest)))
-		if err != nil {
-			continue // somebody has it
-		}
-		defer l.Close()
-		if addresses = append(addresses, l.Addr().String()); len(addresses) == n {
-			return addresses, nil
-		}
-	}
-	return nil, errors.New("there are no free ports")
 }

@@ -41,8 +41,8 @@ func tesd(ctx context.Context, root, dir string) (*system, error) {
 }
 
 func startTesd(ctx context.Context, binary, dir string, o nodeOptions) (*cluster, error) {
-	c, err := launch(ctx, "tesd", dir, o, func(dir string) ([]*node, error) {
-		return tesdNodes(binary, dir, o)
+	c, err := launch(ctx, "tesd", dir, o, func(dir string, ports []string) ([]*node, error) {
+		return tesdNodes(binary, dir, ports, o)
 	}, tesdLeader)
 	if err != nil {
 		return nil, err
@@ -76,11 +76,7 @@ func startTesd(ctx context.Context, binary, dir string, o nodeOptions) (*cluster
 	return c, nil
 }
 
-func tesdNodes(binary, dir string, o nodeOptions) ([]*node, error) {
-	ports, err := freePorts(6)
-	if err != nil {
-		return nil, err
-	}
+func tesdNodes(binary, dir string, ports []string, o nodeOptions) ([]*node, error) {
 	var nodes []*node
 	var peers []string
 	for i := range 3 {

@@ -11,8 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,6 +22,7 @@ import (
 
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/internal/apicheck"
+	"github.com/tesd/tesd/internal/loopback"
 )
 
 // Build builds the command into dir and returns its path. It is for TestMain.
@@ -59,6 +58,7 @@ type Node struct {
 	log     *os.File
 	process *exec.Cmd // nil while it does not run
 	exited  chan error
+	ports   *loopback.Ports
 }
 
 // New starts a cluster of three nodes. args are added to each node's serve command.
@@ -115,34 +115,18 @@ func (c *Cluster) Peers() string { return strings.Join(c.founders, ",") }
 // made one.
 func (c *Cluster) Add(id string) *Node {
 	c.t.Helper()
-	ports := freePorts(c.t, 2)
+	ports, err := loopback.Claim(2)
+	if err != nil {
+		c.t.Fatal(err)
+	}
 	log, err := os.Create(filepath.Join(c.dir, id+".log"))
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	n := &Node{ID: id, HTTP: ports[0], URL: "http://" + ports[0], Raft: ports[1], DataDir: filepath.Join(c.dir, id), log: log}
+	web, raft := ports.Addresses[0], ports.Addresses[1]
+	n := &Node{ID: id, HTTP: web, URL: "http://" + web, Raft: raft, DataDir: filepath.Join(c.dir, id), log: log, ports: ports}
 	c.Nodes = append(c.Nodes, n)
 	return n
-}
-
-// freePorts returns addresses on loopback that nobody listens on. The system does not give
-// their ports to connections that ask for any, so they stay free until a node takes them.
-func freePorts(t *testing.T, n int) []string {
-	t.Helper()
-	const lowest, highest = 10_000, 32_000
-	var addresses []string
-	for range 1000 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(highest-lowest)))
-		if err != nil {
-			continue // somebody has it
-		}
-		defer l.Close()
-		if addresses = append(addresses, l.Addr().String()); len(addresses) == n {
-			return addresses
-		}
-	}
-	t.Fatal("there are no free ports")
-	return nil
 }
 
 // Start starts a node's process on the data that it has.
@@ -212,6 +196,7 @@ func (c *Cluster) end() {
 		if n.process != nil {
 			c.Kill(n)
 		}
+		n.ports.Release()
 		n.log.Close()
 		if c.t.Failed() {
 			log, _ := os.ReadFile(n.log.Name())
