@@ -60,16 +60,14 @@ func write[Resp any](ctx context.Context, c *Client, method, route string, req a
 		option(&call)
 	}
 	switch {
+	case call.header.Get("If-None-Match") != "" && method != http.MethodPut:
+		return nil, false, invalid("CreateOnly is an option of Put alone")
 	case dryRun:
 		call.key = ""
 	case call.key == "":
 		call.key = newKey()
 	case !isKey(call.key):
-		return nil, false, &Error{
-			Code:    CodeInvalidRequest,
-			Message: fmt.Sprintf("idempotency key %q is not 1 to 255 printable ASCII characters", call.key),
-			Outcome: OutcomeRejected,
-		}
+		return nil, false, invalid(fmt.Sprintf("idempotency key %q is not 1 to 255 printable ASCII characters", call.key))
 	}
 	resp, header, err := do[Resp](ctx, c, call)
 	return resp, header.Get("Idempotency-Replayed") == "true", err

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -69,16 +70,23 @@ func New(endpoints []string, options ...Option) (*Client, error) {
 func checkEndpoint(endpoint string) error {
 	u, err := url.Parse(endpoint)
 	switch {
-	case err != nil:
+	case err != nil && strings.Contains(endpoint, "://"):
 		return fmt.Errorf("endpoint %q: %w", endpoint, errors.Unwrap(err))
-	case u.Scheme != "http" && u.Scheme != "https":
+	case err != nil || u.Scheme != "http" && u.Scheme != "https":
 		return fmt.Errorf("endpoint %q: begins with neither http:// nor https://", endpoint)
 	case u.Hostname() == "":
 		return fmt.Errorf("endpoint %q: names no host", endpoint)
+	case u.Port() != "" && !isPort(u.Port()):
+		return fmt.Errorf("endpoint %q: the port is not a number from 1 to 65535", endpoint)
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return fmt.Errorf("endpoint %q: has more than host, port and path", endpoint)
 	}
 	return nil
+}
+
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
 }
 
 // isRegistryID tells whether id is 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or a digit.

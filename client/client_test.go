@@ -27,8 +27,8 @@ func TestNewNamesAllFaults(t *testing.T) {
 		{name: "none", want: []string{"no endpoint"}},
 		{
 			name:      "every endpoint",
-			endpoints: []string{"127.0.0.1:8001", "ftp://a", "http://", "http://a/?q=1", "http://u:p@a", "http://a:b"},
-			want:      []string{`"127.0.0.1:8001"`, `"ftp://a"`, `"http://"`, `"http://a/?q=1"`, `"http://u:p@a"`, `"http://a:b"`},
+			endpoints: []string{"127.0.0.1:8001", "ftp://a", "http://", "http://a/?q=1", "http://u:p@a", "http://a:b", "http://a:70000"},
+			want:      []string{`"127.0.0.1:8001"`, `"ftp://a"`, `"http://"`, `"http://a/?q=1"`, `"http://u:p@a"`, `"http://a:b"`, `"http://a:70000": the port`},
 		},
 		{
 			name:    "with options",
@@ -54,6 +54,29 @@ func TestNewNamesAllFaults(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSenselessCallsAreNotSent has calls refused here, where no server could tell what was meant.
+func TestSenselessCallsAreNotSent(t *testing.T) {
+	c, err := client.New([]string{"http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	for want, call := range map[string]func() error{
+		"the id of the entity is empty": func() error { _, err := c.Entity(ctx, ""); return err },
+		"id of the entity is empty":     func() error { _, err := c.Put(ctx, client.Entity{}); return err },
+		"of the entity is empty":        func() error { _, err := c.Delete(ctx, ""); return err },
+		"the id of the node is empty":   func() error { _, err := c.RemoveNode(ctx, ""); return err },
+		"CreateOnly is an option of Put alone": func() error {
+			_, err := c.Bump(ctx, client.BumpRequest{Scope: client.Patch}, client.CreateOnly())
+			return err
+		},
+	} {
+		if err := call(); !errors.Is(err, client.ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an invalid request: %s", err, want)
+		}
 	}
 }
 
@@ -101,8 +124,8 @@ func TestRequests(t *testing.T) {
 		{"put", "", func(c *client.Client) error {
 			_, err := c.Put(t.Context(), client.Entity{ID: "@a/b", CurrentVersion: "1.0.0"}, key, client.CreateOnly())
 			return err
-		}, request{"PUT /version/entities/@a%2Fb", `{"id":"@a/b","type":"","currentVersion":"1.0.0",` +
-			`"updateStrategy":"","files":[],"displayInUi":false,"displayName":""}`, "k", "", jsonType}},
+		}, request{"PUT /version/entities/@a%2Fb", `{"id":"@a/b","type":"","updateStrategy":"",` +
+			`"files":[],"displayInUi":false,"displayName":"","currentVersion":"1.0.0"}`, "k", "", jsonType}},
 		{"delete", "other", func(c *client.Client) error {
 			_, err := c.Delete(t.Context(), "@a/b", key, client.IfMatch(7))
 			return err

@@ -122,3 +122,8 @@ func (e *Error) class() error {
 	}
 	return nil
 }
+
+// invalid is the error of a call that is not worth sending.
+func invalid(message string) *Error {
+	return &Error{Code: CodeInvalidRequest, Message: message, Outcome: OutcomeRejected}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"os"
 	"testing"
 	"time"
 
@@ -171,6 +172,93 @@ func ExampleClient_Entities() {
 	// Output:
 	// Cart 0.3.0
 	// Search 2.0.1
+}
+
+// Go through the history, oldest transaction first, page after page.
+func ExampleClient_Events() {
+	srv := startShop()
+	defer srv.Close()
+	c, ctx := srv.Client(), context.Background()
+	if _, err := c.Bump(ctx, client.BumpRequest{Scope: client.Patch, EntityID: "component:search"}); err != nil {
+		log.Fatal(err)
+	}
+
+	for event, err := range c.Events(ctx, client.HistoryOptions{EntityID: "component:search"}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(event.Revision, event.Kind, event.Actor)
+	}
+
+	// Output:
+	// 1 migrate anonymous
+	// 2 bump anonymous
+}
+
+// Add an entity, change all of it but its version, and take it out again.
+func ExampleClient_Put() {
+	srv := startShop()
+	defer srv.Close()
+	c, ctx := srv.Client(), context.Background()
+
+	docs := client.Entity{ID: "docs:guide", Type: "documentation", CurrentVersion: "1.0.0", UpdateStrategy: "linked-to-parent",
+		ParentVersionID: "global:shop", DisplayName: "Guide"}
+	if _, err := c.Put(ctx, docs, client.CreateOnly()); err != nil {
+		log.Fatal(err) // errors.Is(err, client.ErrConflict): there is one already
+	}
+	docs.DisplayName, docs.CurrentVersion = "Shop guide", "" // which keeps the version
+	put, err := c.Put(ctx, docs)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(put.Entity.DisplayName, put.Entity.CurrentVersion)
+	gone, err := c.Delete(ctx, "docs:guide")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("removed at", *gone.Changes[0].OldVersion)
+
+	// Output:
+	// Shop guide 1.0.0
+	// removed at 1.0.0
+}
+
+// Begin a registry of a product's own. It comes into being by this.
+func ExampleClient_Migrate() {
+	srv := startShop()
+	defer srv.Close()
+	c, ctx := srv.Client(client.WithRegistry("billing")), context.Background()
+
+	resp, err := c.Migrate(ctx, client.MigrateRequest{Source: "file:billing.json", Entities: []client.Entity{
+		{ID: "global:billing", Type: "global", CurrentVersion: "1.0.0", UpdateStrategy: "independent", DisplayName: "Billing"},
+	}})
+	if err != nil {
+		log.Fatal(err) // an *Error whose Validation has all that is wrong with the entities
+	}
+	fmt.Println(resp.EntitiesMigrated, "entity, revision", resp.Revision)
+
+	// Output:
+	// 1 entity, revision 1
+}
+
+// Keep a backup. "tesd restore" makes a new cluster of it.
+func ExampleClient_Backup() {
+	srv := startShop()
+	defer srv.Close()
+
+	f, err := os.CreateTemp("", "tesd-*.backup") // readable by its owner alone
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.Remove(f.Name())
+	backup, err := srv.Client().Backup(context.Background(), f)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		log.Fatal(err) // what has been written so far is of no use
+	}
+	fmt.Println("complete:", backup.Bytes > 0 && len(backup.StateHash) == 64)
+
+	// Output:
+	// complete: true
 }
 
 // Follow the registry: first what has happened, then what happens. A loop that should miss nothing over the

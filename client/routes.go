@@ -50,7 +50,11 @@ func (c *Client) Migrate(ctx context.Context, req MigrateRequest, options ...Wri
 // [CodeVersionConflict]. To create an entity needs a CurrentVersion. The first put into a registry that
 // does not exist makes it.
 func (c *Client) Put(ctx context.Context, entity Entity, options ...WriteOption) (*EntityWriteResponse, error) {
-	return c.writeEntity(ctx, http.MethodPut, entity.ID, entity.withFiles(), options)
+	body := struct {
+		Entity
+		CurrentVersion string `json:"currentVersion,omitzero"` // which keeps the stored one only if it is left out
+	}{entity.withFiles(), entity.CurrentVersion}
+	return c.writeEntity(ctx, http.MethodPut, entity.ID, body, options)
 }
 
 // Delete removes an entity that has no children. Its id keeps its last version: it can come back above it
@@ -60,6 +64,9 @@ func (c *Client) Delete(ctx context.Context, id string, options ...WriteOption) 
 }
 
 func (c *Client) writeEntity(ctx context.Context, method, id string, req any, options []WriteOption) (*EntityWriteResponse, error) {
+	if id == "" {
+		return nil, errNoEntity()
+	}
 	resp, replayed, err := write[EntityWriteResponse](ctx, c, method, "/entities/"+url.PathEscape(id), req, false, options)
 	if err != nil {
 		return nil, err
@@ -108,8 +115,14 @@ func (c *Client) Registry(ctx context.Context, o RegistryOptions, options ...Rea
 
 // Entity reads one entity.
 func (c *Client) Entity(ctx context.Context, id string, options ...ReadOption) (*EntityResponse, error) {
+	if id == "" {
+		return nil, errNoEntity()
+	}
 	return read[EntityResponse](ctx, c, "/entities/"+url.PathEscape(id), url.Values{}, options)
 }
+
+// errNoEntity is for an id that was never set: its path would be that of something else.
+func errNoEntity() error { return invalid("the id of the entity is empty") }
 
 // HistoryOptions select the transactions that [Client.History] answers.
 type HistoryOptions struct {
@@ -165,6 +178,9 @@ func (c *Client) AddNode(ctx context.Context, req NodeRequest) (*ClusterStatus, 
 
 // RemoveNode takes a node out of the cluster. The answer is the cluster after it.
 func (c *Client) RemoveNode(ctx context.Context, id string) (*ClusterStatus, error) {
+	if id == "" {
+		return nil, invalid("the id of the node is empty")
+	}
 	return c.changeCluster(ctx, http.MethodDelete, "/cluster/nodes/"+url.PathEscape(id), nil)
 }
 
