@@ -27,7 +27,10 @@ const (
 
 // keepHouse does what must be done now and then, while ctx lasts.
 func (n *Node) keepHouse(ctx context.Context, c *consensus) {
-	var promotion promotion
+	var (
+		promotion promotion
+		compared  bool
+	)
 	for {
 		n.hear(ctx, c)
 		if err := n.checkMembership(ctx, c); err != nil {
@@ -39,6 +42,10 @@ func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 			if err := n.founding.belongTo(view.Cluster().ClusterID); err != nil {
 				n.fail(err)
 				return
+			}
+			if !compared {
+				compared = true
+				n.compareSettings(view.Cluster())
 			}
 		}
 		if err := n.invite(ctx, c); err != nil {
@@ -54,6 +61,14 @@ func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 		if ctx.Err() != nil {
 			return
 		}
+	}
+}
+
+// compareSettings tells of settings that have no effect any more, since the founding fixed them.
+func (n *Node) compareSettings(founded fsm.Genesis) {
+	if n.cfg.HistoryKeep != founded.HistoryKeep {
+		n.log.Warn("the cluster was founded with another setting, which holds", "setting", "history-keep",
+			"founded", founded.HistoryKeep, "configured", n.cfg.HistoryKeep)
 	}
 }
 

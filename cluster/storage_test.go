@@ -2,20 +2,23 @@ package cluster_test
 
 import (
 	"context"
+	"io"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/internal/clustertest"
 )
 
 // alone opens a node that is a cluster of its own, on a real directory and port.
-func alone(t *testing.T, dir, id string) (*cluster.Node, error) {
+func alone(t *testing.T, dir, id string, settings ...func(*cluster.Config)) (*cluster.Node, error) {
 	t.Helper()
 	storage, err := cluster.OpenDir(dir, nil)
 	if err != nil {
@@ -27,10 +30,14 @@ func alone(t *testing.T, dir, id string) (*cluster.Node, error) {
 	}
 	address := l.Addr().String()
 	l.Close()
-	node, err := cluster.Open(cluster.Config{
+	cfg := cluster.Config{
 		NodeID: id, RaftAddress: address, Peers: []cluster.Peer{{ID: id, Address: address}},
 		RegistryID: clustertest.Registry, Seed: clustertest.Seed, Storage: storage,
-	})
+	}
+	for _, set := range settings {
+		set(&cfg)
+	}
+	node, err := cluster.Open(cfg)
 	if err != nil {
 		storage.Close()
 	}
@@ -116,6 +123,48 @@ func TestDirectoryOutlivesItsNode(t *testing.T) {
 		t.Errorf("another node's directory: %v", err)
 	}
 }
+
+// TestSettingsThatCameTooLate has a node told that a setting has no effect any more.
+func TestSettingsThatCameTooLate(t *testing.T) {
+	dir := t.TempDir()
+	var told atomic.Bool
+	keep := func(n uint64) func(*cluster.Config) {
+		return func(c *cluster.Config) {
+			c.HistoryKeep = n
+			log := hclog.NewInterceptLogger(&hclog.LoggerOptions{Output: io.Discard})
+			log.RegisterSink(&sink{func(message string) {
+				if strings.Contains(message, "founded with another setting") {
+					told.Store(true)
+				}
+			}})
+			c.Logger = log
+		}
+	}
+	for _, c := range []struct {
+		keep uint64
+		told bool
+	}{{5, false}, {5, false}, {6, true}} {
+		n, err := alone(t, dir, "n1", keep(c.keep))
+		if err != nil {
+			t.Fatal(err)
+		}
+		serve(t, n, func() {
+			waitFor(t, "the node is not ready", func() bool { return ready(n) })
+			if c.told {
+				waitFor(t, "the node does not tell that history-keep has no effect", told.Load)
+			}
+		})
+		if told.Load() != c.told {
+			t.Errorf("--history-keep %d: told %v, want %v", c.keep, told.Load(), c.told)
+		}
+	}
+}
+
+// sink gets the messages of a log.
+type sink struct{ take func(message string) }
+
+// Accept takes one.
+func (s *sink) Accept(_ string, _ hclog.Level, message string, _ ...any) { s.take(message) }
 
 func TestDirectoryIsLocked(t *testing.T) {
 	dir := t.TempDir()
