@@ -42,7 +42,7 @@ func settings() []setting {
 		{name: "alarm-timeout", kind: "duration", standard: "5m", help: "how long a registry is without transactions before it counts as TERMINATED"},
 		{name: "max-websocket-connections", kind: "N", standard: "100", help: "WebSocket connections that this node holds at most"},
 		{name: "log-format", kind: "json|text", standard: "json", help: "how to write the log, on standard error"},
-		{name: "log-level", kind: "level", standard: "info", help: "least level to log: trace, debug, info, warn or error"},
+		{name: "log-level", kind: "trace|debug|info|warn|error", standard: "info", help: "least level to log"},
 		{name: "insecure", kind: "bool", standard: "false", help: "serve without TLS and access control on an address that is not loopback"},
 	}
 }

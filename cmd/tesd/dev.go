@@ -55,7 +55,7 @@ would on three machines. To see one of them die, use "tesd serve".`,
 	c.Flags().Uint16Var(&f.portBase, "port-base", 8001,
 		"first of the three HTTP `port`s; the raft ports are 1000 above them; 0 takes any that are free")
 	c.Flags().StringVar(&f.dataDir, "data-dir", "", "`dir` to keep the data in")
-	c.Flags().StringVar(&f.logLevel, "log-level", "error", "least `level` to log: trace, debug, info, warn or error")
+	c.Flags().StringVar(&f.logLevel, "log-level", "error", "least level to log, `trace|debug|info|warn|error`")
 	return a.command(c, func(ctx context.Context, _ []string) error {
 		level, err := logLevel(f.logLevel)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -54,6 +55,7 @@ func openMember(o options, seed func() (fsm.Migrate, error), log hclog.Logger) (
 	if strings.HasSuffix(address, ":0") { // any free port, which is known only now
 		address = listener.Addr().String()
 	}
+	address = reachable(address, o.raft)
 	node, err := cluster.Open(cluster.Config{
 		NodeID: o.nodeID, RaftAddress: o.raft, HTTPAddress: address, Peers: o.peers,
 		RegistryID: o.registryID, HistoryKeep: o.historyKeep, SigningKey: o.signingKey,
@@ -73,6 +75,23 @@ func openMember(o options, seed func() (fsm.Migrate, error), log hclog.Logger) (
 		return nil, errors.Join(err, node.Run(ended)) // which closes what it has opened
 	}
 	return &member{node: node, api: api, listener: listener, log: log}, nil
+}
+
+// reachable is the address to tell others of a node that serves HTTP at address. One that means all
+// interfaces says nothing to them: they reach the node's raft port, and so its host, at raft.
+func reachable(address, raft string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip, err := netip.ParseAddr(host); host != "" && (err != nil || !ip.IsUnspecified()) {
+		return address
+	}
+	host, _, err = net.SplitHostPort(raft)
+	if err != nil {
+		return address
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // run serves until ctx ends, then stops in good order: the node says that it is not

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"os"
 	"strconv"
+
+	"golang.org/x/term"
 )
 
 // format is how a command writes its data.
@@ -42,7 +43,7 @@ func (a *app) print(f format, value any, table func(p *page)) error {
 			return fmt.Errorf("encoding the output: %w", err)
 		}
 	} else {
-		table(&page{out: &out, colour: a.colour()})
+		table(a.page(&out))
 	}
 	if _, err := a.stdout.Write(out.Bytes()); err != nil {
 		return fmt.Errorf("writing the output: %w", err)
@@ -50,14 +51,14 @@ func (a *app) print(f format, value any, table func(p *page)) error {
 	return nil
 }
 
-// colour reports whether the data may have colours: only for people, who did not refuse.
-func (a *app) colour() bool {
-	file, ok := a.stdout.(*os.File)
-	if !ok || a.getenv("NO_COLOR") != "" || a.getenv("TERM") == "dumb" {
-		return false
+// page begins a page for standard output: in colours and as wide as the terminal is, if it is one.
+func (a *app) page(out *bytes.Buffer) *page {
+	p := &page{out: out}
+	if file, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		p.colour = a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
+		p.width, _, _ = term.GetSize(int(file.Fd())) // 0 if it does not tell
 	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&fs.ModeCharDevice != 0
+	return p
 }
 
 // yesNo is a boolean in a table.

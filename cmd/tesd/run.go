@@ -52,6 +52,8 @@ a node: raising one raises all that moves with it, in one signed transaction.
 To try it, run "tesd dev". To run a cluster, start "tesd serve" on three machines. All
 other commands are tools: they talk to any node of the cluster at --endpoints.
 
+On a terminal, tables are cut to its width; -o json and what goes through a pipe have all.
+
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 unavailable,
 6 not allowed, 7 outcome unknown, 8 verification failed.`,
 		Example: `  tesd dev
@@ -78,8 +80,20 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 unavaila
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {
 		help.Example = "  tesd help node add"
+		help.Run = nil
+		a.command(help, func(_ context.Context, topic []string) error { return helpOn(root, topic) })
 	}
 	return root
+}
+
+// helpOn shows the help of a command. Cobra's own takes a topic that there is not for done.
+func helpOn(root *cobra.Command, topic []string) error {
+	command, rest, err := root.Find(topic)
+	if err != nil || len(rest) > 0 {
+		return usagef("there is no command %q", "tesd "+strings.Join(topic, " "))
+	}
+	command.InitDefaultHelpFlag()
+	return command.Help()
 }
 
 // The groups in which help lists the commands.

@@ -21,7 +21,7 @@ applied index: nodes with the same index and different hashes have diverged.`,
   tesd status --endpoints http://127.0.0.1:8002 -o json`,
 		Args: cobra.NoArgs,
 	}
-	t = a.tool(c)
+	t = a.nodeTool(c)
 	return a.command(c, func(ctx context.Context, _ []string) error {
 		c, err := t.client()
 		if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -11,6 +12,7 @@ import (
 type page struct {
 	out    *bytes.Buffer
 	colour bool
+	width  int // columns of the terminal that shows it; 0 if none does, and lines may be of any length
 }
 
 // line writes a line of text; what comes from elsewhere is made printable.
@@ -27,7 +29,7 @@ func (p *page) gap() {
 }
 
 // table writes rows of cells in aligned columns, with two spaces between them. A header
-// of nil leaves it out.
+// of nil leaves it out. Cells are cut if the lines would not fit the terminal.
 func (p *page) table(header []string, rows [][]string) {
 	all := rows
 	if header != nil {
@@ -42,10 +44,11 @@ func (p *page) table(header []string, rows [][]string) {
 			widths[i] = max(widths[i], displayWidth(printable(cell)))
 		}
 	}
+	fit(widths, p.width)
 	for n, row := range all {
 		var line strings.Builder
 		for i, cell := range row {
-			cell = printable(cell)
+			cell = cut(printable(cell), widths[i])
 			line.WriteString(cell)
 			line.WriteString(strings.Repeat(" ", widths[i]-displayWidth(cell)+2))
 		}
@@ -58,13 +61,49 @@ func (p *page) table(header []string, rows [][]string) {
 	}
 }
 
-// facts writes names and values, given in turn, in two columns.
+// fit takes from the widest columns what a table is wider than a terminal. None becomes so
+// narrow by it that it says nothing; the terminal then breaks the lines.
+func fit(widths []int, terminal int) {
+	const least = 12
+	if terminal == 0 || len(widths) == 0 {
+		return
+	}
+	total := 2 * (len(widths) - 1)
+	for _, w := range widths {
+		total += w
+	}
+	for ; total > terminal; total-- {
+		widest := slices.Index(widths, slices.Max(widths))
+		if widths[widest] <= least {
+			return
+		}
+		widths[widest]--
+	}
+}
+
+// cut shortens text that takes more columns than width, and shows that it did.
+func cut(text string, width int) string {
+	if displayWidth(text) <= width {
+		return text
+	}
+	var short strings.Builder
+	for _, r := range text {
+		if width -= displayWidth(string(r)); width < 1 { // the last one is for the dots
+			break
+		}
+		short.WriteRune(r)
+	}
+	return short.String() + "…"
+}
+
+// facts writes names and values, given in turn, in two columns. Values are never cut: who asks
+// for facts may want to copy one.
 func (p *page) facts(pairs ...string) {
 	var rows [][]string
 	for i := 0; i+1 < len(pairs); i += 2 {
 		rows = append(rows, []string{pairs[i], pairs[i+1]})
 	}
-	p.table(nil, rows)
+	(&page{out: p.out}).table(nil, rows)
 }
 
 // printable replaces what could move the cursor of a terminal or disguise other text.

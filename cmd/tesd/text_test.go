@@ -77,6 +77,25 @@ func TestColourIsOfTheHeaderOnly(t *testing.T) {
 	}
 }
 
+func TestTablesFitTheTerminal(t *testing.T) {
+	rows := [][]string{{"component:booking-service", "4.2.0", "日本語日本語日本語"}}
+	for _, c := range []struct {
+		width int
+		want  string
+	}{
+		{0, "component:booking-service  4.2.0  日本語日本語日本語\n"},
+		{52, "component:booking-service  4.2.0  日本語日本語日本語\n"},
+		{40, "component:book…  4.2.0  日本語日本語日…\n"},
+		{10, "component:b…  4.2.0  日本語日本…\n"}, // no less than twelve columns, of which a wide character leaves one
+	} {
+		var out bytes.Buffer
+		(&page{out: &out, width: c.width}).table(nil, rows)
+		if out.String() != c.want {
+			t.Errorf("in %d columns: got\n%swant\n%s", c.width, out.String(), c.want)
+		}
+	}
+}
+
 func TestExitCodes(t *testing.T) {
 	for _, c := range []struct {
 		name string

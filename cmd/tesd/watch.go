@@ -55,6 +55,8 @@ longer kept, or not there yet, or the cluster is another one.`,
 		Args: cobra.NoArgs,
 	}
 	t = a.tool(c)
+	c.Flags().Lookup("timeout").Usage = "how long the watch as a whole may take (default without end, each request as long as elsewhere)"
+	c.Flags().Lookup("timeout").DefValue = "0s" // which is not shown
 	c.Flags().Uint64Var(&f.o.Since, "since", 0, "begin behind this `revision`; 0 for the whole history (default with what comes from now on)")
 	c.Flags().StringVar(&f.o.Entity, "filter", "", "only what moved an entity whose id matches this `glob`: * is any characters, ? is one")
 	addType(c, &f.o.Type, "only what moved an entity")
