@@ -183,7 +183,7 @@ func callOnce[Reply any](ctx context.Context, c *caller, address, method string,
 	reply, none := new(Reply), *new(Reply)
 	peer, err := c.peer(ctx, address)
 	if err != nil {
-		return none, errors.Join(errNotSent, err)
+		return none, fmt.Errorf("%w: %w", errNotSent, err)
 	}
 	call := peer.Go("Node."+method, args, reply, make(chan *rpc.Call, 1))
 	select {
@@ -198,7 +198,7 @@ func callOnce[Reply any](ctx context.Context, c *caller, address, method string,
 		c.drop(address, peer)
 	}
 	if errors.Is(call.Error, rpc.ErrShutdown) { // the connection had ended before, see peerConn
-		return none, errors.Join(errNotSent, call.Error)
+		return none, fmt.Errorf("%w: %w", errNotSent, call.Error)
 	}
 	return none, call.Error
 }

@@ -33,7 +33,6 @@ const devNodes = 3
 type devFlags struct {
 	portBase uint16
 	dataDir  string
-	logLevel string
 }
 
 func (a *app) devCommand() *cobra.Command {
@@ -55,11 +54,12 @@ would on three machines. To see one of them die, use "tesd serve".`,
 	c.Flags().Uint16Var(&f.portBase, "port-base", 8001,
 		"first of the three HTTP `port`s; the raft ports are 1000 above them; 0 takes any that are free")
 	c.Flags().StringVar(&f.dataDir, "data-dir", "", "`dir` to keep the data in")
-	c.Flags().StringVar(&f.logLevel, "log-level", "error", "least level to log, `trace|debug|info|warn|error`")
+	named := &textFlag{value: "error", kind: "trace|debug|info|warn|error"}
+	c.Flags().Var(named, "log-level", "least level to log")
 	return a.command(c, func(ctx context.Context, _ []string) error {
-		level, err := logLevel(f.logLevel)
+		level, err := logLevel(named.value)
 		if err != nil {
-			return usagef("--log-level %q: %v", f.logLevel, err)
+			return usagef("--log-level %q: %v", named.value, err)
 		}
 		if f.portBase == 0 && f.dataDir != "" {
 			return usagef("--port-base 0 goes with no --data-dir: its nodes would be at other addresses each time")
