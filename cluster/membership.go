@@ -90,7 +90,32 @@ func (n *Node) tryChange(ctx context.Context, ch changeCall) error {
 	} else if err != nil {
 		return unknown(fmt.Errorf("the way to the leader broke: %w", err))
 	}
-	return reply.Fault.err(reply.Detail)
+	if err := reply.Fault.err(reply.Detail); err != nil {
+		return err
+	}
+	n.hearOf(ctx, c, ch)
+	return nil
+}
+
+// hearOfTimeout bounds how long a node waits for the log to bring it a change that was made.
+const hearOfTimeout = time.Second
+
+// hearOf waits until this node has heard of a change of the members that the leader has made:
+// what it tells of the cluster next is then not as it was before. A node that was removed by it
+// may never hear of it.
+func (n *Node) hearOf(ctx context.Context, c *consensus, ch changeCall) {
+	ctx, cancel := context.WithTimeout(ctx, hearOfTimeout)
+	defer cancel()
+	for ctx.Err() == nil {
+		servers := c.raft.GetConfiguration().Configuration().Servers
+		known := slices.ContainsFunc(servers, func(s raft.Server) bool {
+			return nodeIDOf(s.ID) == ch.NodeID && (ch.Kind == removeNode || string(s.Address) == ch.Address)
+		})
+		if ch.Kind == transferLeadership || known == (ch.Kind == addNode) {
+			return
+		}
+		pause(ctx, 5*time.Millisecond)
+	}
 }
 
 // changeHere changes the membership at the leader.

@@ -189,6 +189,11 @@ func TestLeaderIsRemoved(t *testing.T) {
 		if err := leader.Current().RemoveNode(t.Context(), leader.ID); err != nil {
 			t.Fatal(err)
 		}
+		for _, m := range leader.Current().Members(t.Context()) { // which is what it answers
+			if m.ID == leader.ID {
+				t.Error("the old leader still counts itself among the members")
+			}
+		}
 		if took := sinceNow(func() { c.Leader(leader) }); took > 100*time.Millisecond {
 			t.Errorf("the next leader took %v", took)
 		}
