@@ -56,6 +56,7 @@ func newDocument(version string) ([]byte, error) {
 			"license": object{"name": "MIT", "identifier": "MIT"},
 		},
 		"servers": []object{{"url": "/", "description": "Any node of the cluster."}},
+		"security": []object{}, // there is none
 		"tags": []object{
 			{"name": "registry", "description": "The entities of a registry, their versions and its transactions."},
 			{"name": "cluster", "description": "The cluster and all that is in it."},

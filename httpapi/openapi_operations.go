@@ -35,19 +35,27 @@ func operations() map[string]operation {
 func registryOperations() map[string]operation {
 	return map[string]operation{
 		"bump": writing(operation{
-			summary: "Raise an entity, or all, and what moves with them", body: client.BumpRequest{}, answer: client.BumpResponse{},
+			summary:     "Raise an entity, or all, and what moves with them",
+			description: "One transaction: all that is linked to the entity is raised with it, or nothing is. A dry run tells what it would do and changes nothing.",
+			body:        client.BumpRequest{}, answer: client.BumpResponse{},
 			codes: append(bumpCodes(), client.CodeBumpFailed),
 		}),
 		"batch": writing(operation{
-			summary: "Several bumps in one transaction", body: batchInput{}, answer: client.BatchResponse{},
+			summary:     "Several bumps in one transaction",
+			description: "The requests are carried out in order, each on what those before it have done: all of them or none.",
+			body:        batchInput{}, answer: client.BatchResponse{},
 			codes: append(bumpCodes(), client.CodeBumpFailed),
 		}),
 		"migrate": writing(operation{
-			summary: "Import a registry into one without transactions", body: migrateInput{}, answer: client.MigrateResponse{},
+			summary:     "Import a registry into one without transactions",
+			description: "A registry that does not exist comes into being. Into one that has transactions nothing is imported, and the answer says so.",
+			body:        migrateInput{}, answer: client.MigrateResponse{},
 			codes: append(bodyCodes(), client.CodeRegistryInvalid),
 		}),
 		"registry": ofRegistry(operation{
-			summary: "The entities of a registry, by id", answer: client.RegistryResponse{},
+			summary:     "The entities of a registry, by id",
+			description: "All of them, or those that the filters select, page by page if there is a limit: next is the after of the page that follows.",
+			answer:      client.RegistryResponse{},
 			parameters: []parameter{
 				queryParam("type", "Only entities of this type.", typeSchema()),
 				queryParam("parent", "Only entities with this parent.", idSchema()),
@@ -58,19 +66,27 @@ func registryOperations() map[string]operation {
 			},
 		}),
 		"entity": ofRegistry(operation{
-			summary: "One entity", answer: client.EntityResponse{}, codes: []client.Code{client.CodeEntityNotFound},
+			summary:     "One entity",
+			description: "As it is at the revision that the answer names.",
+			answer:      client.EntityResponse{}, codes: []client.Code{client.CodeEntityNotFound},
 		}),
 		"put": writing(operation{
-			summary: "Create an entity, or replace all but its version", body: entityInput{}, answer: client.EntityWriteResponse{},
+			summary:     "Create an entity, or replace all but its version",
+			description: "A version moves by bumps alone: left out, the stored one stays. The first put into a registry that does not exist makes it.",
+			body:        entityInput{}, answer: client.EntityWriteResponse{},
 			parameters: []parameter{headerParam("If-None-Match", "To create and replace nothing.", object{"const": "*"})},
 			codes:      append(bodyCodes(), client.CodeVersionConflict, client.CodeEntityExists, client.CodeRegistryInvalid),
 		}),
 		"delete": writing(operation{
-			summary: "Remove an entity without children", answer: client.EntityWriteResponse{},
-			codes: []client.Code{client.CodeEntityNotFound, client.CodeHasChildren},
+			summary:     "Remove an entity without children",
+			description: "Its id keeps its last version: it can come back above it only.",
+			answer:      client.EntityWriteResponse{},
+			codes:       []client.Code{client.CodeEntityNotFound, client.CodeHasChildren},
 		}),
 		"history": ofRegistry(operation{
-			summary: "The transactions of a registry, oldest first", answer: client.HistoryResponse{},
+			summary:     "The transactions of a registry, oldest first",
+			description: "next is the after of the page that follows. Below oldestRevision, transactions are no longer kept.",
+			answer:      client.HistoryResponse{},
 			parameters: []parameter{
 				queryParam("after", "Only transactions after this revision.", revisionSchema()),
 				queryParam("limit", "How many transactions to answer at most; 1,000 without it.", pageSizeSchema()),
@@ -87,14 +103,17 @@ func registryOperations() map[string]operation {
 			status: http.StatusSwitchingProtocols,
 		}),
 		"events": watching(operation{
-			summary: "Be told of transactions, by server-sent events",
-			text:    "Events named event, bookmark and error; the id is the revision, the data is the message of the WebSocket.", media: eventStream,
+			summary:     "Be told of transactions, by server-sent events",
+			description: "What the WebSocket tells, in the same order and as completely, for clients and proxies that know HTTP alone.",
+			text:        "Events named event, bookmark and error; the id is the revision, the data is the message of the WebSocket.", media: eventStream,
 			parameters: []parameter{headerParam("Last-Event-ID", "As since, and stronger.", revisionSchema())},
 			headers:    headerRefs("ETag", "Tes-Revision"),
 		}),
 		"receipt": ofRegistry(operation{
-			summary: "The signed record of a transaction", answer: client.Receipt{},
-			codes: []client.Code{client.CodeRevisionNotFound, client.CodeRevisionCompacted},
+			summary:     "The signed record of a transaction",
+			description: "The payload is the very text that was hashed and signed; its hash goes into the payload of the next one.",
+			answer:      client.Receipt{},
+			codes:       []client.Code{client.CodeRevisionNotFound, client.CodeRevisionCompacted},
 		}),
 	}
 }
@@ -102,18 +121,28 @@ func registryOperations() map[string]operation {
 func clusterOperations() map[string]operation {
 	return map[string]operation{
 		"health": ofNode(operation{
-			summary: "How a node does", answer: client.Health{}, codes: []client.Code{client.CodeRegistryNotFound},
+			summary:     "How a node does",
+			description: "From the state of this node, which is told also while it does not serve.",
+			answer:      client.Health{}, codes: []client.Code{client.CodeRegistryNotFound},
 		}),
 		"registries": {
-			tag: "cluster", summary: "The registries of the cluster, by id", answer: client.RegistriesResponse{},
-			parameters: freshness(), codes: readCodes(),
+			tag: "cluster", summary: "The registries of the cluster, by id",
+			description: "With the revision, the number of entities and the lifecycle of each.",
+			answer:      client.RegistriesResponse{},
+			parameters:  freshness(), codes: readCodes(),
 		},
-		"cluster": ofNode(operation{summary: "The cluster as a node sees it", answer: client.ClusterStatus{}}),
+		"cluster": ofNode(operation{
+			summary:     "The cluster as a node sees it",
+			description: "Each member is asked how it is, and half a second is waited for the answers. Works without a leader.",
+			answer:      client.ClusterStatus{},
+		}),
 		"backup": {
-			tag: "cluster", summary: "The whole state of the cluster, to restore from", media: backupType,
-			text:       "What tesd restore takes: every registry with its history, all idempotency keys, and the signing key if the cluster made it.",
-			headers:    headerRefs("Tes-Applied-Index", "Tes-State-Hash"),
-			parameters: freshness(), codes: readCodes(),
+			tag: "cluster", summary: "The whole state of the cluster, to restore from",
+			description: "One moment of all registries, while writes go on. Its checksums are tested by whoever restores it.",
+			media:       backupType,
+			text:        "What tesd restore takes: every registry with its history, all idempotency keys, and the signing key if the cluster made it.",
+			headers:     headerRefs("Tes-Applied-Index", "Tes-State-Hash"),
+			parameters:  freshness(), codes: readCodes(),
 		},
 		"addNode": changing(operation{
 			summary: "Make a node a member, or tell that it has moved",
@@ -121,19 +150,37 @@ func clusterOperations() map[string]operation {
 				"it takes the place of a member of its id that lost its disk.",
 			body: client.NodeRequest{}, codes: bodyCodes(),
 		}),
-		"removeNode": changing(operation{summary: "Take a node out of the cluster", codes: []client.Code{client.CodeNotFound}}),
+		"removeNode": changing(operation{
+			summary:     "Take a node out of the cluster",
+			description: "A leader hands leadership over first. Refused if what is left had no majority that answers.",
+			codes:       []client.Code{client.CodeNotFound},
+		}),
 		"transfer": changing(operation{
 			summary: "Hand leadership over", description: "Without a body, to the most advanced other voter.",
 			body: client.TransferRequest{}, bodyOptional: true, codes: append(bodyCodes(), client.CodeNotFound),
 		}),
-		"livez": ofNode(operation{summary: "Whether the process is alive", answer: alive{}}),
+		"livez": ofNode(operation{
+			summary:     "Whether the process is alive",
+			description: "Says nothing of the cluster: a node without a leader is alive.",
+			answer:      alive{},
+		}),
 		"readyz": ofNode(operation{
-			summary: "Whether a node is ready to serve", answer: alive{}, text: "With verbose, a line for each check.",
+			summary:     "Whether a node is ready to serve",
+			description: "It is if it is a member, knows a leader, has caught up, has room on its disk and is not shutting down.",
+			answer:      alive{}, text: "With verbose, a line for each check.",
 			parameters: []parameter{queryParam("verbose", "Answer a line for each check; its value may be left out.", object{"enum": []string{"", "true", "false"}})},
 			codes:      []client.Code{client.CodeNotReady},
 		}),
-		"metrics": ofNode(operation{summary: "What a node measures", text: "The text format of Prometheus."}),
-		"openapi": ofNode(operation{summary: "This document", answer: anyObject{}}),
+		"metrics": ofNode(operation{
+			summary:     "What a node measures",
+			description: "From its own state and at once, also while it drains or knows of no leader.",
+			text:        "The text format of Prometheus.",
+		}),
+		"openapi": ofNode(operation{
+			summary:     "This document",
+			description: "Made of the routes, types and errors that serve.",
+			answer:      anyObject{},
+		}),
 	}
 }
 

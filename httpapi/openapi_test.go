@@ -55,6 +55,9 @@ func TestOpenAPIStyle(t *testing.T) {
 				t.Errorf("%s: the operationId %q is that of %q", at, o.OperationID, other)
 			}
 			names[o.OperationID] = at
+			if o.Description == "" {
+				t.Errorf("%s is not described", at)
+			}
 			if o.Summary == "" || strings.HasSuffix(o.Summary, ".") || len(o.Tags) != 1 || !tags[o.Tags[0]] {
 				t.Errorf("%s: summary %q, tags %q", at, o.Summary, o.Tags)
 			}
