@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,25 +14,49 @@ import (
 // BenchmarkBump is what the server adds to a bump: a request is read, decoded, carried out
 // by a machine without a log, signed and answered, without a network.
 func BenchmarkBump(b *testing.B) {
+	send := benchServer(b, example())
+	b.ReportAllocs()
+	for b.Loop() {
+		send("POST", "/version/bump", `{"scope":"patch","entityId":"global:main"}`)
+	}
+}
+
+// BenchmarkRegistry is what the server adds to a read of a registry of 41 entities.
+func BenchmarkRegistry(b *testing.B) {
+	var entities []string
+	for i := range 41 {
+		entities = append(entities, fmt.Sprintf(`{"id":"component:c%d","type":"component","currentVersion":"1.0.%[1]d",`+
+			`"updateStrategy":"independent","displayInUi":false,"displayName":"Component %[1]d","files":[{"path":"c/%[1]d/version.go",`+
+			`"pattern":"Version = \"(.*)\"","replacement":"Version = \"$1\"","description":"what the program prints"}]}`, i))
+	}
+	send := benchServer(b, "["+strings.Join(entities, ",")+"]")
+	b.ReportAllocs()
+	for b.Loop() {
+		send("GET", "/version/registry", "")
+	}
+}
+
+// benchServer makes a server of a registry with these entities. What it returns sends a request.
+func benchServer(b *testing.B, entities string) (send func(method, path, body string)) {
 	s, err := httpapi.New(httpapi.Config{
 		Node: newFakeNode(0), DefaultRegistry: defaultRegistry, AlarmTimeout: time.Minute, Log: &silent{},
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	send := func(path, body string) {
-		r := httptest.NewRequest("POST", path, strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/json")
+	b.Cleanup(s.Close)
+	send = func(method, path, body string) {
+		r := httptest.NewRequest(method, path, strings.NewReader(body))
+		if body != "" {
+			r.Header.Set("Content-Type", "application/json")
+		}
 		w := httptest.NewRecorder()
 		if s.Handler().ServeHTTP(w, r); w.Code != http.StatusOK {
 			b.Fatalf("status %d: %s", w.Code, w.Body)
 		}
 	}
-	send("/version/migrate", `{"source":"test","entities":`+example()+`}`)
-	b.ReportAllocs()
-	for b.Loop() {
-		send("/version/bump", `{"scope":"patch","entityId":"global:main"}`)
-	}
+	send("POST", "/version/migrate", `{"source":"test","entities":`+entities+`}`)
+	return send
 }
 
 // BenchmarkNew is what a server does before its first request, above all making the OpenAPI

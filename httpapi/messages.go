@@ -4,12 +4,12 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gorilla/websocket"
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/internal/intake"
-	"github.com/tesd/tesd/internal/wire"
 )
 
 // Messages to a caller. Each has a type.
@@ -56,13 +56,13 @@ type (
 		Data      client.BumpResponse `json:"data"`
 	}
 	refreshResponseMessage struct {
-		Type      string          `json:"type"`
-		Entities  []client.Entity `json:"entities"`
-		Revision  uint64          `json:"revision"`
-		Lifecycle string          `json:"lifecycle"`
-		HSL       string          `json:"hsl"`
-		ThreadID  string          `json:"threadId"`
-		Channel   string          `json:"channel"`
+		Type      string         `json:"type"`
+		Entities  jsontext.Value `json:"entities"`
+		Revision  uint64         `json:"revision"`
+		Lifecycle string         `json:"lifecycle"`
+		HSL       string         `json:"hsl"`
+		ThreadID  string         `json:"threadId"`
+		Channel   string         `json:"channel"`
 	}
 )
 
@@ -110,12 +110,8 @@ func (n *session) refresh() error {
 	if !ok {
 		return unknownRegistry(n.c.registry)
 	}
-	entities := []client.Entity{}
-	for e := range r.Entities("") {
-		entities = append(entities, wire.Entity(&e))
-	}
 	return n.send(refreshResponseMessage{
-		"refresh_response", entities, r.Revision(), n.s.lifecycle(n.s.node.Status(), r), hslSuccess, threadID, channel,
+		"refresh_response", n.s.encodings.entities(r), r.Revision(), n.s.lifecycle(n.s.node.Status(), r), hslSuccess, threadID, channel,
 	})
 }
 

@@ -55,7 +55,7 @@ func newDocument(version string) ([]byte, error) {
 			"title": "tesd", "version": version, "summary": "Versions of things that depend on each other.", "description": about,
 			"license": object{"name": "MIT", "identifier": "MIT"},
 		},
-		"servers": []object{{"url": "/", "description": "Any node of the cluster."}},
+		"servers":  []object{{"url": "/", "description": "Any node of the cluster."}},
 		"security": []object{}, // there is none
 		"tags": []object{
 			{"name": "registry", "description": "The entities of a registry, their versions and its transactions."},

@@ -99,28 +99,42 @@ func (s *Server) registry(c *call) (*answer, error) {
 		if c.ifNoneMatch(r.Revision()) {
 			return notModified(), nil
 		}
-		b := make([]byte, 0, 256+320*r.Len())
+		entities, next := []byte(nil), ""
+		if p == (filter{}) {
+			entities = s.encodings.entities(r)
+		} else {
+			entities, next = p.entities(r)
+		}
+		b := make([]byte, 0, len(entities)+256)
 		b = append(b, `{"registryId":"`+r.ID()+`","revision":`...)
 		b = strconv.AppendUint(b, r.Revision(), 10)
-		b = append(b, `,"lifecycle":"`+s.lifecycle(s.node.Status(), r)+`","entities":[`...)
-		n, last, next := 0, "", ""
-		for e := range r.Entities(p.after) {
-			if !p.admits(&e) {
-				continue
-			}
-			if n++; p.limit > 0 && n > p.limit {
-				next = last
-				break
-			}
-			if n > 1 {
-				b = append(b, ',')
-			}
-			b, last = e.AppendJSON(b), e.ID
-		}
-		b = append(b, `],"hsl":"`+hslSuccess+`"`...)
+		b = append(b, `,"lifecycle":"`+s.lifecycle(s.node.Status(), r)+`","entities":`...)
+		b = append(b, entities...)
+		b = append(b, `,"hsl":"`+hslSuccess+`"`...)
 		if next != "" { // an id needs no escapes
 			b = append(b, `,"next":"`+next+`"`...)
 		}
 		return &answer{body: append(b, '}')}, nil
 	})
+}
+
+// entities returns those that the filter admits, as a JSON array, and the id behind which the next
+// page begins; "" if there is none.
+func (p *filter) entities(r fsm.Registry) (b []byte, next string) {
+	b = append(b, '[')
+	n, last := 0, ""
+	for e := range r.Entities(p.after) {
+		if !p.admits(&e) {
+			continue
+		}
+		if n++; p.limit > 0 && n > p.limit {
+			next = last
+			break
+		}
+		if n > 1 {
+			b = append(b, ',')
+		}
+		b, last = e.AppendJSON(b), e.ID
+	}
+	return append(b, ']'), next
 }

@@ -60,6 +60,8 @@ type Config struct {
 	AlarmTimeout    time.Duration // how long a registry is without transactions before it counts as TERMINATED
 	Log             Logger
 
+	CacheTTL time.Duration // how long encoded answers that nobody asks for stay in memory; 0 for 60 s
+
 	MaxConnections int           // that are told of transactions, at once
 	Heartbeat      time.Duration // after which they are told at least that the node lives; 0 for 30 s
 	Patience       time.Duration // how long one of them may take nothing of what it is sent; 0 for 5 s
@@ -83,6 +85,7 @@ type Server struct {
 	patience  time.Duration
 
 	connections *connections
+	encodings   *encodings
 
 	routes   table
 	metrics  *metrics
@@ -111,6 +114,7 @@ func New(cfg Config) (*Server, error) {
 	s.heartbeat = cmp.Or(cfg.Heartbeat, 30*time.Second)
 	s.patience = cmp.Or(cfg.Patience, 5*time.Second)
 	s.connections = newConnections(cfg.MaxConnections)
+	s.encodings = newEncodings(cmp.Or(cfg.CacheTTL, 60*time.Second))
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -138,4 +142,5 @@ func (s *Server) Drain() { s.draining.Store(true) }
 func (s *Server) Close() {
 	s.connections.end(cluster.ErrShuttingDown)
 	s.connections.group.Wait()
+	s.encodings.close()
 }

@@ -38,7 +38,7 @@ func settings() []setting {
 		{name: "registry-id", kind: "id", standard: "tes-registry-v1", help: "id of the default registry; fixed when the cluster is founded"},
 		{name: "history-keep", kind: "N", standard: "0", help: "transactions kept per registry, 0 for all; fixed when the cluster is founded"},
 		{name: "signing-key-env", kind: "name", standard: defaultKeyEnv, help: "environment variable that holds the signing key"},
-		{name: "cache-ttl", kind: "duration", standard: "60s", help: "how long unused encoded answers and derived keys stay in memory"},
+		{name: "cache-ttl", kind: "duration", standard: "60s", help: "how long encoded answers that nobody asks for stay in memory"},
 		{name: "alarm-timeout", kind: "duration", standard: "5m", help: "how long a registry is without transactions before it counts as TERMINATED"},
 		{name: "max-websocket-connections", kind: "N", standard: "100", help: "WebSocket connections that this node holds at most"},
 		{name: "log-format", kind: "json|text", standard: "json", help: "how to write the log, on standard error"},

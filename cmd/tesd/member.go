@@ -67,7 +67,7 @@ func openMember(o options, seed func() (fsm.Migrate, error), log hclog.Logger) (
 	}
 	api, err := httpapi.New(httpapi.Config{
 		Node: node, DefaultRegistry: o.registryID, AlarmTimeout: o.alarmTimeout, Log: log, Version: readBuild().Version,
-		MaxConnections: o.maxWebSockets,
+		MaxConnections: o.maxWebSockets, CacheTTL: o.cacheTTL,
 	})
 	if err != nil {
 		ended, cancel := context.WithCancel(context.Background())

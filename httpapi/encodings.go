@@ -1,0 +1,102 @@
+package httpapi
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tesd/tesd/fsm"
+)
+
+// encodings keeps the entities of registries, encoded, so that they are encoded once a revision
+// and not for everyone who asks: a registry is read more often than it changes. What nobody asks
+// for leaves memory. No answer depends on what is kept: what a registry is at a revision never
+// changes.
+type encodings struct {
+	ttl time.Duration
+
+	mu         sync.RWMutex
+	byRegistry map[string]*encoding
+	sweeper    *time.Timer // set while something is kept
+	closed     bool
+}
+
+// encoding is a registry at a revision. It is never changed.
+type encoding struct {
+	revision uint64
+	entities []byte       // a JSON array in canonical form
+	used     atomic.Int64 // when it was last, in Unix nanoseconds
+}
+
+func newEncodings(ttl time.Duration) *encodings {
+	return &encodings{ttl: ttl, byRegistry: make(map[string]*encoding)}
+}
+
+// entities returns all entities of a registry as a JSON array, which is not to be changed.
+func (x *encodings) entities(r fsm.Registry) []byte {
+	x.mu.RLock()
+	e := x.byRegistry[r.ID()]
+	x.mu.RUnlock()
+	if e == nil || e.revision != r.Revision() {
+		e = &encoding{revision: r.Revision(), entities: encodeEntities(r)}
+		x.keep(r.ID(), e)
+	}
+	e.used.Store(time.Now().UnixNano())
+	return e.entities
+}
+
+func encodeEntities(r fsm.Registry) []byte {
+	b := append(make([]byte, 0, 2+320*r.Len()), '[')
+	for e := range r.Entities("") {
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = e.AppendJSON(b)
+	}
+	return append(b, ']')
+}
+
+// keep keeps an encoding unless there is one of a later revision: readers may have older states.
+func (x *encodings) keep(registry string, e *encoding) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if old := x.byRegistry[registry]; x.closed || old != nil && old.revision > e.revision {
+		return
+	}
+	x.byRegistry[registry] = e
+	if x.sweeper == nil {
+		x.sweeper = time.AfterFunc(x.ttl, x.sweep)
+	}
+}
+
+// sweep lets go of what was not used for so long, and comes back while something is left.
+func (x *encodings) sweep() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.sweeper = nil
+	if x.closed {
+		return
+	}
+	next := x.ttl
+	for registry, e := range x.byRegistry {
+		if left := x.ttl - time.Duration(time.Now().UnixNano()-e.used.Load()); left > 0 {
+			next = min(next, left)
+		} else {
+			delete(x.byRegistry, registry)
+		}
+	}
+	if len(x.byRegistry) > 0 {
+		x.sweeper = time.AfterFunc(next, x.sweep)
+	}
+}
+
+// close lets go of everything, for good.
+func (x *encodings) close() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.closed = true
+	if x.sweeper != nil {
+		x.sweeper.Stop()
+	}
+	clear(x.byRegistry)
+}
