@@ -35,7 +35,7 @@ func TestEncodingsAreKeptWhileTheyAreAskedFor(t *testing.T) {
 			t.Fatalf("got %s", kept)
 		}
 		for range 5 {
-			time.Sleep(50 * time.Second) // less than it may be unused
+			<-time.After(50 * time.Second) // less than it may be unused
 			if !same(kept, x.entities(first)) {
 				t.Fatal("it was encoded again, though it was asked for all the time")
 			}
@@ -50,7 +50,7 @@ func TestEncodingsAreKeptWhileTheyAreAskedFor(t *testing.T) {
 		if !same(newer, x.entities(second)) {
 			t.Error("an older revision took the place of a newer one")
 		}
-		time.Sleep(61 * time.Second)
+		<-time.After(61 * time.Second)
 		synctest.Wait()
 		if len(x.byRegistry) != 0 {
 			t.Error("it is kept, though nobody asked for it")

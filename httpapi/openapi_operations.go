@@ -27,12 +27,13 @@ type operation struct {
 
 // operations describes the operations of the table of routes.
 func operations() map[string]operation {
-	all := registryOperations()
+	all := registryWrites()
+	maps.Copy(all, registryReads())
 	maps.Copy(all, clusterOperations())
 	return all
 }
 
-func registryOperations() map[string]operation {
+func registryWrites() map[string]operation {
 	return map[string]operation{
 		"bump": writing(operation{
 			summary:     "Raise an entity, or all, and what moves with them",
@@ -52,6 +53,24 @@ func registryOperations() map[string]operation {
 			body:        migrateInput{}, answer: client.MigrateResponse{},
 			codes: append(bodyCodes(), client.CodeRegistryInvalid),
 		}),
+		"put": writing(operation{
+			summary:     "Create an entity, or replace all but its version",
+			description: "A version moves by bumps alone: left out, the stored one stays. The first put into a registry that does not exist makes it.",
+			body:        entityInput{}, answer: client.EntityWriteResponse{},
+			parameters: []parameter{headerParam("If-None-Match", "To create and replace nothing.", object{"const": "*"})},
+			codes:      append(bodyCodes(), client.CodeVersionConflict, client.CodeEntityExists, client.CodeRegistryInvalid),
+		}),
+		"delete": writing(operation{
+			summary:     "Remove an entity without children",
+			description: "Its id keeps its last version: it can come back above it only.",
+			answer:      client.EntityWriteResponse{},
+			codes:       []client.Code{client.CodeEntityNotFound, client.CodeHasChildren},
+		}),
+	}
+}
+
+func registryReads() map[string]operation {
+	return map[string]operation{
 		"registry": ofRegistry(operation{
 			summary:     "The entities of a registry, by id",
 			description: "All of them, or those that the filters select, page by page if there is a limit: next is the after of the page that follows.",
@@ -70,19 +89,6 @@ func registryOperations() map[string]operation {
 			description: "As it is at the revision that the answer names.",
 			answer:      client.EntityResponse{}, codes: []client.Code{client.CodeEntityNotFound},
 		}),
-		"put": writing(operation{
-			summary:     "Create an entity, or replace all but its version",
-			description: "A version moves by bumps alone: left out, the stored one stays. The first put into a registry that does not exist makes it.",
-			body:        entityInput{}, answer: client.EntityWriteResponse{},
-			parameters: []parameter{headerParam("If-None-Match", "To create and replace nothing.", object{"const": "*"})},
-			codes:      append(bodyCodes(), client.CodeVersionConflict, client.CodeEntityExists, client.CodeRegistryInvalid),
-		}),
-		"delete": writing(operation{
-			summary:     "Remove an entity without children",
-			description: "Its id keeps its last version: it can come back above it only.",
-			answer:      client.EntityWriteResponse{},
-			codes:       []client.Code{client.CodeEntityNotFound, client.CodeHasChildren},
-		}),
 		"history": ofRegistry(operation{
 			summary:     "The transactions of a registry, oldest first",
 			description: "next is the after of the page that follows. Below oldestRevision, transactions are no longer kept.",
@@ -96,6 +102,12 @@ func registryOperations() map[string]operation {
 			},
 			codes: []client.Code{client.CodeEntityNotFound, client.CodeRevisionCompacted},
 		}),
+		"receipt": ofRegistry(operation{
+			summary:     "The signed record of a transaction",
+			description: "The payload is the very text that was hashed and signed; its hash goes into the payload of the next one.",
+			answer:      client.Receipt{},
+			codes:       []client.Code{client.CodeRevisionNotFound, client.CodeRevisionCompacted},
+		}),
 		"watch": watching(operation{
 			summary: "Be told of transactions, over a WebSocket",
 			description: "An upgrade to a WebSocket that offers the sub-protocol " + subprotocol + ". It may also be asked for at the " +
@@ -108,12 +120,6 @@ func registryOperations() map[string]operation {
 			text:        "Events named event, bookmark and error; the id is the revision, the data is the message of the WebSocket.", media: eventStream,
 			parameters: []parameter{headerParam("Last-Event-ID", "As since, and stronger.", revisionSchema())},
 			headers:    headerRefs("ETag", "Tes-Revision"),
-		}),
-		"receipt": ofRegistry(operation{
-			summary:     "The signed record of a transaction",
-			description: "The payload is the very text that was hashed and signed; its hash goes into the payload of the next one.",
-			answer:      client.Receipt{},
-			codes:       []client.Code{client.CodeRevisionNotFound, client.CodeRevisionCompacted},
 		}),
 	}
 }
