@@ -100,7 +100,7 @@ func (p *planner) move(id string, s *slot, scope Scope) *Refusal {
 		r.Expected = "256 MiB of changes in one transaction"
 		return r
 	}
-	p.plan.Changes = append(p.plan.Changes, Change{id, old, e.CurrentVersion, e.DisplayName})
+	p.plan.Changes = append(p.plan.Changes, Change{id, old, e.CurrentVersion, e.DisplayName, e.Type})
 	p.plan.Entities = append(p.plan.Entities, e)
 	if p.moved != nil {
 		p.moved[id] = e.CurrentVersion

@@ -81,7 +81,7 @@ func (m *Machine) put(c *Command, request []byte, r *registry, op Put) Result {
 	if refusal := r.checkPut(&e, old, op.CreateOnly); refusal != nil {
 		return refused(c, refusal)
 	}
-	change := Change{e.ID, "", e.CurrentVersion, e.DisplayName}
+	change := Change{e.ID, "", e.CurrentVersion, e.DisplayName, e.Type}
 	var revs revList
 	if old != nil {
 		e.CurrentVersion = old.version
@@ -188,7 +188,7 @@ func (m *Machine) delete(c *Command, request []byte, r *registry, op Delete) Res
 		return refused(c, refusal)
 	}
 	d := m.begin(c, request, r)
-	d.t.Changes = []Change{{op.EntityID, old.version, "", old.def.DisplayName}}
+	d.t.Changes = []Change{{op.EntityID, old.version, "", old.def.DisplayName, old.def.Type}}
 	d.set(op.EntityID, old.deleted(r.id))
 	return d.commit()
 }
@@ -218,7 +218,7 @@ func (m *Machine) migrate(c *Command, request []byte, r *registry, op Migrate) R
 	}
 	d.t.Changes = make([]Change, 0, len(op.Entities))
 	d.r.walk(d.r.children, "", func(id string, s *slot) bool {
-		d.t.Changes = append(d.t.Changes, Change{id, "", s.version, s.def.DisplayName})
+		d.t.Changes = append(d.t.Changes, Change{id, "", s.version, s.def.DisplayName, s.def.Type})
 		return true
 	})
 	return d.commit()

@@ -248,7 +248,7 @@ func (r *modelRegistry) bump(b fsm.Bump) outcome {
 		if !ok {
 			return outcome{Code: fsm.CodeVersionOverflow, EntityID: id, Actual: e.CurrentVersion}
 		}
-		o.Changes = append(o.Changes, fsm.Change{EntityID: id, OldVersion: e.CurrentVersion, NewVersion: next, DisplayName: e.DisplayName})
+		o.Changes = append(o.Changes, fsm.Change{EntityID: id, OldVersion: e.CurrentVersion, NewVersion: next, DisplayName: e.DisplayName, Type: e.Type})
 		o.Entities = append(o.Entities, id+" "+next)
 		e.CurrentVersion = next
 		r.entities[id] = e
@@ -301,7 +301,7 @@ func (r *modelRegistry) put(p fsm.Put) outcome {
 		o.Kind = ""
 		return o
 	}
-	o.Changes = []fsm.Change{{EntityID: e.ID, OldVersion: old.CurrentVersion, NewVersion: e.CurrentVersion, DisplayName: e.DisplayName}}
+	o.Changes = []fsm.Change{{EntityID: e.ID, OldVersion: old.CurrentVersion, NewVersion: e.CurrentVersion, DisplayName: e.DisplayName, Type: e.Type}}
 	return o
 }
 
@@ -315,7 +315,7 @@ func (r *modelRegistry) delete(d fsm.Delete) outcome {
 	}
 	delete(r.entities, e.ID)
 	r.graves[e.ID] = e.CurrentVersion
-	return outcome{Kind: "delete", Changes: []fsm.Change{{EntityID: e.ID, OldVersion: e.CurrentVersion, DisplayName: e.DisplayName}}}
+	return outcome{Kind: "delete", Changes: []fsm.Change{{EntityID: e.ID, OldVersion: e.CurrentVersion, DisplayName: e.DisplayName, Type: e.Type}}}
 }
 
 func (r *modelRegistry) migrate(m fsm.Migrate) outcome {
@@ -334,7 +334,7 @@ func (r *modelRegistry) migrate(m fsm.Migrate) outcome {
 	o := outcome{Kind: "migrate"}
 	for _, id := range r.everything("") {
 		e := r.entities[id]
-		o.Changes = append(o.Changes, fsm.Change{EntityID: id, NewVersion: e.CurrentVersion, DisplayName: e.DisplayName})
+		o.Changes = append(o.Changes, fsm.Change{EntityID: id, NewVersion: e.CurrentVersion, DisplayName: e.DisplayName, Type: e.Type})
 	}
 	return o
 }

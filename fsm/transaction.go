@@ -12,6 +12,10 @@ type Change struct {
 	OldVersion  string // empty if the transaction created the entity
 	NewVersion  string // empty if the transaction removed it
 	DisplayName string
+
+	// Type is that of the entity after the transaction, or before it if that removed the
+	// entity. It is no part of the payload: watchers are told by it what concerns them.
+	Type EntityType
 }
 
 func (c *Change) appendJSON(dst []byte) []byte {
@@ -109,6 +113,7 @@ func (t *Transaction) encode(e *encoder) {
 		e.string(c.OldVersion)
 		e.string(c.NewVersion)
 		e.string(c.DisplayName)
+		e.string(string(c.Type))
 	}
 	e.uint(uint64(len(t.Items)))
 	for _, n := range t.Items {
@@ -121,7 +126,9 @@ func decodeTransaction(d *decoder) Transaction {
 	if n := d.count(); n > 0 {
 		t.Changes = make([]Change, 0, min(n, 1024))
 		for range n {
-			t.Changes = append(t.Changes, Change{EntityID: d.string(), OldVersion: d.string(), NewVersion: d.string(), DisplayName: d.string()})
+			t.Changes = append(t.Changes, Change{
+				EntityID: d.string(), OldVersion: d.string(), NewVersion: d.string(), DisplayName: d.string(), Type: EntityType(d.string()),
+			})
 			if d.err != nil {
 				break
 			}

@@ -15,7 +15,8 @@ import (
 type connections struct {
 	most int
 	life context.Context // ends, with [cluster.ErrShuttingDown], when the server stops
-	end  context.CancelCauseFunc
+
+	cancel context.CancelCauseFunc
 
 	mu    sync.Mutex
 	open  map[string]*session
@@ -24,8 +25,15 @@ type connections struct {
 
 func newConnections(most int) *connections {
 	c := &connections{most: most, open: make(map[string]*session)}
-	c.life, c.end = context.WithCancelCause(context.Background())
+	c.life, c.cancel = context.WithCancelCause(context.Background())
 	return c
+}
+
+// end ends them all, and lets no more in.
+func (c *connections) end(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancel(why)
 }
 
 // add takes a connection in, if there is room for it.

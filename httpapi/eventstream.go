@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/internal/feed"
 )
+
+const eventStream = "text/event-stream"
 
 // events answers the transactions of a registry as server-sent events, with the same
 // guarantees as a WebSocket has. The id of an event is its revision.
@@ -19,45 +22,74 @@ func (s *Server) events(c *call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	cursor, _, err := c.begin(&w)
-	if err != nil {
+	n := s.newSession(c, w)
+	if err := s.connections.add(n); err != nil {
 		return nil, err
 	}
-	n := &session{c: c, s: s, id: s.newRequestID(), connected: s.now(), watch: w, cursor: cursor}
-	n.active.Store(n.connected.UnixMilli())
-	n.sent.Store(w.since)
+	if _, err := n.begin(); err != nil {
+		s.connections.remove(n)
+		return nil, err
+	}
+	c.stamp(n.watch.since)
+	done := func() {
+		n.finish()
+		s.connections.remove(n)
+	}
 	if c.r.Method == http.MethodHead {
-		cursor.Close()
-		c.stamp(w.since)
+		done()
 		return &answer{contentType: eventStream}, nil
 	}
-	if err := s.connections.add(n); err != nil {
-		cursor.Close()
-		return nil, err
-	}
-	c.stamp(w.since)
-	return &answer{contentType: eventStream, stream: func(body io.Writer) error {
-		defer cursor.Close()
-		defer s.connections.remove(n)
-		return n.stream(body)
+	return &answer{contentType: eventStream, stream: func(io.Writer) error {
+		defer done()
+		return n.stream()
 	}}, nil
 }
 
-const eventStream = "text/event-stream"
+// eventWriter writes server-sent events. A caller that takes nothing for too long loses the connection.
+type eventWriter struct {
+	n  *session
+	w  http.ResponseWriter
+	rc *http.ResponseController
+}
 
-// stream writes events until the caller goes or the server stops.
-func (n *session) stream(body io.Writer) error {
+// write sends text at once.
+func (e eventWriter) write(text []byte) error {
+	const piece = 16 << 10 // each has its time
+	for len(text) > 0 {
+		part := text[:min(piece, len(text))]
+		e.n.allow(e.rc.SetWriteDeadline)
+		if _, err := e.w.Write(part); err != nil {
+			return err
+		}
+		if err := e.rc.Flush(); err != nil {
+			return err
+		}
+		text = text[len(part):]
+	}
+	return nil
+}
+
+// stream writes events until the caller goes, the server stops, or the watch cannot go on here.
+func (n *session) stream() error {
 	ctx, cancel := context.WithCancel(n.c.r.Context())
 	defer cancel()
-	defer context.AfterFunc(n.s.connections.life, cancel)()
-	rc := http.NewResponseController(n.c.w)
+	out := eventWriter{n, n.c.w, http.NewResponseController(n.c.w)}
+	defer context.AfterFunc(n.s.connections.life, func() {
+		n.hasten(out.rc.SetWriteDeadline)
+		cancel()
+	})()
+	// Without data this is no event, but gives the caller the place to come back to.
+	if err := out.write(fmt.Appendf(nil, ": %s\nid: %d\n\n", n.id, n.watch.since)); err != nil {
+		return err
+	}
 	beat := time.NewTicker(n.s.heartbeat)
 	defer beat.Stop()
 	for {
 		changed := n.cursor.Changed()
 		items, err := n.cursor.Take(portion)
 		if errors.Is(err, feed.ErrCompacted) {
-			return n.streamGap(body)
+			r, _ := n.s.node.View().Registry(n.c.registry)
+			return out.gap(compacted("?since", n.cursor.After()+1, r))
 		} else if err != nil {
 			return err
 		}
@@ -65,46 +97,52 @@ func (n *session) stream(body io.Writer) error {
 		if err != nil {
 			return err
 		}
+		var text []byte
 		for _, e := range events {
-			if _, err := fmt.Fprintf(body, "id: %d\nevent: event\ndata: %s\n\n", e.revision, e.text); err != nil {
-				return err
-			}
+			text = fmt.Appendf(text, "id: %d\nevent: event\ndata: %s\n\n", e.revision, e.text)
 		}
-		if err := rc.Flush(); err != nil {
+		if err := out.write(text); err != nil {
 			return err
 		}
 		n.sent.Store(n.cursor.After())
 		if len(items) > 0 {
-			continue
+			changed = n.s.more
 		}
 		select {
 		case <-changed:
 		case <-beat.C:
-			if err := n.streamBeat(body); err != nil {
-				return err
-			}
+			err = out.beat(ctx)
 		case <-ctx.Done():
 			return nil
+		}
+		if isGap(err) {
+			return out.gap(err)
+		} else if errors.Is(err, cluster.ErrNotReady) {
+			return nil // the caller comes back, to another node if it knows one
+		} else if err != nil {
+			return err
 		}
 	}
 }
 
-// streamBeat writes what a caller hears even if nothing happens.
-func (n *session) streamBeat(body io.Writer) error {
-	if n.watch.filtered() {
-		after := n.cursor.After()
-		_, err := fmt.Fprintf(body, "id: %d\nevent: bookmark\ndata: {\"type\":\"bookmark\",\"revision\":%d}\n\n", after, after)
+// beat writes what a caller hears even if nothing happens, unless the watch cannot go on here.
+func (e eventWriter) beat(ctx context.Context) error {
+	n := e.n
+	if err := n.standing.check(ctx, n.c, &n.watch); err != nil {
 		return err
 	}
-	_, err := io.WriteString(body, ": heartbeat\n\n")
-	return err
+	if n.watch.filtered() {
+		after := n.cursor.After()
+		return e.write(fmt.Appendf(nil, "id: %d\nevent: bookmark\ndata: {\"type\":\"bookmark\",\"revision\":%d}\n\n", after, after))
+	}
+	return e.write([]byte(": heartbeat\n\n"))
 }
 
-// streamGap tells that the history does not reach back to the caller any more.
-func (n *session) streamGap(body io.Writer) error {
-	text, err := json.Marshal(n.compacted())
+// gap tells that a watch cannot go on.
+func (e eventWriter) gap(err error) error {
+	text, err := json.Marshal(e.n.gapOf(err))
 	if err == nil {
-		_, err = fmt.Fprintf(body, "event: error\ndata: %s\n\n", text)
+		err = e.write(fmt.Appendf(nil, "event: error\ndata: %s\n\n", text))
 	}
 	return err
 }

@@ -116,7 +116,19 @@ func (n *fakeNode) Sign(payload []byte) (string, error) {
 
 func (n *fakeNode) Status() cluster.Status                   { return n.status }
 func (n *fakeNode) Members(context.Context) []cluster.Member { return n.members }
-func (n *fakeNode) Ready() []cluster.Check                   { return n.checks }
+
+func (n *fakeNode) Ready() []cluster.Check {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.checks
+}
+
+// set changes what the node says while it is asked.
+func (n *fakeNode) set(change func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	change()
+}
 
 func (n *fakeNode) AddNode(ctx context.Context, id, address string, replace bool) error {
 	n.note(ctx)

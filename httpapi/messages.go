@@ -88,7 +88,7 @@ func (n *session) answer(text []byte) error {
 		}
 	} else if n.bad++; n.bad >= maxBad {
 		n.sendError(m.RequestID, err)
-		return closing{websocket.ClosePolicyViolation, "too many messages that cannot be used"}
+		return broken(websocket.ClosePolicyViolation, "too many messages that cannot be used")
 	}
 	if err != nil {
 		return n.sendError(m.RequestID, err)

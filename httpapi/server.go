@@ -85,6 +85,7 @@ type Server struct {
 	patience  time.Duration
 
 	connections *connections
+	more        chan struct{} // closed: what those wait for who need not wait
 	encodings   *encodings
 
 	routes   table
@@ -114,6 +115,8 @@ func New(cfg Config) (*Server, error) {
 	s.heartbeat = cmp.Or(cfg.Heartbeat, 30*time.Second)
 	s.patience = cmp.Or(cfg.Patience, 5*time.Second)
 	s.connections = newConnections(cfg.MaxConnections)
+	s.more = make(chan struct{})
+	close(s.more)
 	s.encodings = newEncodings(cmp.Or(cfg.CacheTTL, 60*time.Second))
 	if s.now == nil {
 		s.now = time.Now

@@ -43,6 +43,7 @@ type session struct {
 	active    atomic.Int64  // when the caller last sent anything, Unix milliseconds
 	sent      atomic.Uint64 // up to which revision everything was written
 	watch     watch
+	standing  standing
 	cursor    *feed.Cursor
 	out       *outbox
 
@@ -52,6 +53,26 @@ type session struct {
 	patience sync.Mutex
 	over     bool // only the end of the connection is awaited
 	bad      int  // the reader's
+}
+
+// newSession makes the session of a caller that wants to watch.
+func (s *Server) newSession(c *call, w watch) *session {
+	n := &session{c: c, s: s, id: s.newRequestID(), connected: s.now(), watch: w}
+	n.active.Store(n.connected.UnixMilli())
+	return n
+}
+
+// begin finds the place at which the watch begins. finish must follow.
+func (n *session) begin() (view fsm.View, err error) {
+	n.cursor, view, n.standing.ahead, err = n.c.begin(&n.watch)
+	n.sent.Store(n.watch.since)
+	return view, err
+}
+
+func (n *session) finish() {
+	if n.cursor != nil {
+		n.cursor.Close()
+	}
 }
 
 // send writes one message.
@@ -79,6 +100,7 @@ func (n *session) sendEvents(events []*encodedEvent) error {
 // run serves the session until it ends, and ends it in good order if it can.
 func (n *session) run(ctx context.Context) {
 	defer n.ws.Close()
+	defer context.AfterFunc(ctx, func() { n.out.hasten(closingTime) })()
 	reading, done := context.WithCancelCause(ctx)
 	var reader sync.WaitGroup
 	reader.Go(func() { done(n.read(reading)) })
@@ -91,15 +113,16 @@ func (n *session) run(ctx context.Context) {
 	}
 	n.end(err)
 	done(err)
-	n.hurry()
+	until := n.hurry()
 	reader.Wait()
+	n.out.linger(until)
 }
 
 // end closes the session and logs that it is over. What broke the protocol, or took too
 // little, is an error, too.
 func (n *session) end(err error) {
 	fields := []any{"connectionId", n.id, "registryId", n.c.registry, "revision", n.sent.Load(), "reason", reasonText(err)}
-	if told, ok := errors.AsType[closing](err); ok && told.code != closeGap || errors.Is(err, errSlow) {
+	if told, ok := errors.AsType[closing](err); ok && told.broken || errors.Is(err, errSlow) {
 		n.s.log.Warn("ws_error", fields...)
 	}
 	n.close(err)
@@ -129,13 +152,13 @@ func (n *session) tell(ctx context.Context) error {
 		}
 		n.sent.Store(n.cursor.After())
 		if len(items) > 0 {
-			continue
+			changed = n.s.more
 		}
 		select {
 		case <-changed:
 		case <-n.out.filled:
 		case <-beat.C:
-			if err := n.beat(); err != nil {
+			if err := n.beat(ctx); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -144,8 +167,11 @@ func (n *session) tell(ctx context.Context) error {
 	}
 }
 
-// beat writes what a caller hears even if nothing happens.
-func (n *session) beat() error {
+// beat writes what a caller hears even if nothing happens, unless the watch cannot go on here.
+func (n *session) beat(ctx context.Context) error {
+	if err := n.standing.check(ctx, n.c, &n.watch); err != nil {
+		return err
+	}
 	if n.watch.filtered() {
 		if err := n.send(bookmarkMessage{"bookmark", n.cursor.After()}); err != nil {
 			return err
@@ -167,13 +193,32 @@ func (n *session) heard() {
 	}
 }
 
-// hurry gives the caller a moment for its part of the closing handshake, whatever else it
-// sends meanwhile.
-func (n *session) hurry() {
+// allow gives the next write the time for which a caller may take nothing.
+func (n *session) allow(setDeadline func(time.Time) error) {
+	n.patience.Lock()
+	defer n.patience.Unlock()
+	if !n.over {
+		setDeadline(time.Now().Add(n.s.patience)) // what has no deadlines has no connection to lose
+	}
+}
+
+// hasten has everything written in a moment.
+func (n *session) hasten(setDeadline func(time.Time) error) {
 	n.patience.Lock()
 	defer n.patience.Unlock()
 	n.over = true
-	n.ws.SetReadDeadline(time.Now().Add(closingTime))
+	setDeadline(time.Now().Add(closingTime))
+}
+
+// hurry gives the caller a moment for its part of the closing handshake, whatever else it
+// sends meanwhile. It returns when that is over.
+func (n *session) hurry() time.Time {
+	n.patience.Lock()
+	defer n.patience.Unlock()
+	n.over = true
+	until := time.Now().Add(closingTime)
+	n.ws.SetReadDeadline(until)
+	return until
 }
 
 // read answers the caller's messages until the connection ends. It returns why it did.
@@ -182,6 +227,9 @@ func (n *session) read(ctx context.Context) error {
 	n.ws.SetPongHandler(func(string) error { n.heard(); return nil })
 	n.ws.SetPingHandler(func(data string) error {
 		n.heard()
+		if n.out.pending() > maxPending {
+			return nil // one that does not take its answers needs no more of them
+		}
 		return n.ws.WriteControl(websocket.PongMessage, []byte(data), time.Time{})
 	})
 	for {
@@ -193,9 +241,9 @@ func (n *session) read(ctx context.Context) error {
 		case ctx.Err() != nil: // only the end of the connection is awaited
 			continue
 		case kind != websocket.TextMessage:
-			return closing{websocket.CloseUnsupportedData, "a message must be text"}
+			return broken(websocket.CloseUnsupportedData, "a message must be text")
 		case !utf8.Valid(text):
-			return closing{websocket.CloseInvalidFramePayloadData, "a message must be UTF-8"}
+			return broken(websocket.CloseInvalidFramePayloadData, "a message must be UTF-8")
 		}
 		for n.out.pending() > maxPending { // the caller takes its answers before it asks for more
 			select {
@@ -212,12 +260,16 @@ func (n *session) read(ctx context.Context) error {
 
 // closing is a reason to end a session that is told to the caller.
 type closing struct {
-	code int
-	text string
+	code   int
+	text   string
+	broken bool // by the caller
 }
 
 // Error returns the reason in words.
 func (c closing) Error() string { return c.text }
+
+// broken is the end of a session whose caller broke the protocol.
+func broken(code int, text string) error { return closing{code, text, true} }
 
 // errGone says that the caller ended the session, or fell silent.
 var errGone = errors.New("the caller is gone")
@@ -228,15 +280,20 @@ func ended(err error) error {
 		return fmt.Errorf("%w: it was silent for two heartbeats", errGone)
 	}
 	if errors.Is(err, websocket.ErrReadLimit) {
-		return closing{websocket.CloseMessageTooBig, "a message exceeds 64 KiB"}
+		return broken(websocket.CloseMessageTooBig, "a message exceeds 64 KiB")
 	}
 	return fmt.Errorf("%w: %w", errGone, err)
 }
 
 // close says why the session ends, if the caller can be told.
 func (n *session) close(err error) {
+	if errors.Is(err, feed.ErrCompacted) {
+		r, _ := n.s.node.View().Registry(n.c.registry)
+		err = compacted("?since", n.cursor.After()+1, r)
+	}
 	code, text := websocket.CloseInternalServerErr, "the server failed"
 	told, _ := errors.AsType[closing](err)
+	patience := n.s.patience
 	switch {
 	case errors.Is(err, errGone):
 		n.out.flush(closingTime) // an answer to the caller's goodbye, if there was one
@@ -246,11 +303,15 @@ func (n *session) close(err error) {
 		code, text = told.code, told.text
 	case errors.Is(err, errSlow):
 		code, text = closeSlow, fmt.Sprintf("too slow; everything was sent up to revision %d", n.sent.Load())
+		patience = closingTime
+		n.writing.Lock()
+		n.out.drop()
+		n.writing.Unlock()
 	case errors.Is(err, cluster.ErrShuttingDown):
 		code, text = websocket.CloseServiceRestart, "the node is shutting down; go on at another one"
-	case errors.Is(err, feed.ErrCompacted):
-		n.send(n.compacted())
-		code, text = closeGap, "the revision is no longer kept"
+	case isGap(err):
+		n.send(n.gapOf(err))
+		code, text = closeGap, failureOf(err).message
 	case errors.Is(err, cluster.ErrNotReady):
 		code, text = websocket.CloseTryAgainLater, err.Error()
 	default:
@@ -259,26 +320,21 @@ func (n *session) close(err error) {
 	n.writing.Lock()
 	n.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, shorten(text)), time.Time{})
 	n.writing.Unlock()
-	if n.out.flush(n.s.patience) != nil {
+	if n.out.flush(patience) != nil {
 		n.out.Conn.Close()
 	}
 	n.out.end()
 }
 
 // gapOf is the message that tells of a place where a watch cannot go on.
-func (n *session) gapOf(err error, r fsm.Registry) gapMessage {
+func (n *session) gapOf(err error) gapMessage {
 	body := n.c.errorBody(err)
 	m := gapMessage{Type: "error", Status: "ERROR", Code: body.Code, Error: body}
 	if body.Code == client.CodeRevisionCompacted {
+		r, _ := n.s.node.View().Registry(n.c.registry)
 		m.OldestRevision = r.OldestRevision()
 	}
 	return m
-}
-
-// compacted is the message of a watch that the history has overtaken.
-func (n *session) compacted() gapMessage {
-	r, _ := n.s.node.View().Registry(n.c.registry)
-	return n.gapOf(compacted("?since", n.cursor.After()+1, r), r)
 }
 
 // shorten makes a text fit a close frame.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/go-json-experiment/json"
@@ -44,16 +45,27 @@ func (c *call) parseWatch(lastEventID string) (watch, error) {
 		w.since, w.given = since, true
 	}
 	w.cluster, _ = q.text("cluster")
-	w.entity, _ = q.text("entity")
+	w.entity, _ = q.checked("entity", checkGlob)
 	w.kind, _ = q.checked("type", checkType)
 	w.receipts, _ = q.bool("receipts")
 	q.finish()
 	return w, faulty(&f)
 }
 
+// maxGlob is how long a pattern for ids may be. It is tried on all that changes.
+const maxGlob = 256
+
+func checkGlob(pattern string) error {
+	if len(pattern) > maxGlob {
+		return fmt.Errorf("has %d bytes; it may have %d", len(pattern), maxGlob)
+	}
+	return nil
+}
+
 // begin finds the place at which a watch begins: a cursor, and the state that it begins
-// with. The failures of a place that cannot be are gaps: see [gapCode].
-func (c *call) begin(w *watch) (*feed.Cursor, fsm.View, error) {
+// with. The failures of a place that cannot be are gaps: see [isGap]. ahead says that the place
+// may be one that does not exist.
+func (c *call) begin(w *watch) (cursor *feed.Cursor, _ fsm.View, ahead bool, _ error) {
 	view := c.s.node.View()
 	r, known := view.Registry(c.registry)
 	if !w.given || !known || w.since > r.Revision() {
@@ -62,52 +74,46 @@ func (c *call) begin(w *watch) (*feed.Cursor, fsm.View, error) {
 		case err == nil:
 			view = fresh
 		case !w.given || !known || errors.Is(err, cluster.ErrShuttingDown):
-			return nil, view, err
-		} // else it may be right, and waits for the revision with the node
-		if r, known = view.Registry(c.registry); !known {
-			return nil, view, unknownRegistry(c.registry)
+			return nil, view, false, err
+		default:
+			ahead = true // it may be right, and waits for the revision with the node
 		}
-		if err == nil && w.since > r.Revision() {
-			return nil, view, gap(client.CodeRevisionAhead, "revision %d of registry %q does not exist yet; it is at %d", w.since, c.registry, r.Revision())
+		if r, known = view.Registry(c.registry); !known {
+			return nil, view, false, unknownRegistry(c.registry)
+		}
+		if err := w.checkAhead(r, c.registry); err != nil && !ahead {
+			return nil, view, false, err
 		}
 	}
 	if id := view.Cluster().ClusterID; w.cluster != "" && w.cluster != id {
-		return nil, view, gap(client.CodeClusterChanged, "this is cluster %s, not %s: it was restored from a backup, or is another one", id, w.cluster)
+		return nil, view, false, gap(client.CodeClusterChanged, "this is cluster %s, not %s: it was restored from a backup, or is another one", id, w.cluster)
 	}
 	if !w.given {
 		w.since = r.Revision()
 	}
 	if w.since < r.OldestRevision()-1 {
-		return nil, view, compacted("?since", w.since+1, r)
+		return nil, view, false, compacted("?since", w.since+1, r)
 	}
-	cursor, err := c.s.node.Feed().Open(c.registry, w.since)
-	return cursor, view, err
+	return c.s.node.Feed().Open(c.registry, w.since), view, ahead, nil
+}
+
+// checkAhead refuses a watch behind a revision that the registry, read from a leader, does not have.
+func (w *watch) checkAhead(r fsm.Registry, id string) error {
+	if w.since <= r.Revision() {
+		return nil
+	}
+	return gap(client.CodeRevisionAhead, "revision %d of registry %q does not exist yet; it is at %d", w.since, id, r.Revision())
 }
 
 func gap(code client.Code, format string, args ...any) error {
 	return &failure{code: code, message: fmt.Sprintf(format, args...)}
 }
 
-// admits reports whether a watch is told of a transaction. An entity whose type cannot be
-// told any more, because it was deleted, is of any type: better one too many than one too
-// few.
-func (w *watch) admits(r fsm.Registry, t *fsm.Transaction) bool {
-	if w.entity == "" && w.kind == "" {
-		return true
-	}
-	for i := range t.Changes {
-		id := t.Changes[i].EntityID
-		if w.entity != "" && !glob.Match(w.entity, id) {
-			continue
-		}
-		if w.kind == "" {
-			return true
-		}
-		if e, ok := r.Entity(id); !ok || string(e.Type) == w.kind {
-			return true
-		}
-	}
-	return false
+// admits reports whether a watch is told of a transaction.
+func (w *watch) admits(t *fsm.Transaction) bool {
+	return !w.filtered() || slices.ContainsFunc(t.Changes, func(c fsm.Change) bool {
+		return (w.kind == "" || string(c.Type) == w.kind) && (w.entity == "" || glob.Match(w.entity, c.EntityID))
+	})
 }
 
 // filtered reports whether a watch leaves something out.
@@ -170,9 +176,8 @@ func (c *call) encode(w *watch, items []*feed.Item) ([]*encodedEvent, error) {
 		return nil, nil
 	}
 	var events []*encodedEvent
-	r, _ := c.s.node.View().Registry(c.registry)
 	for _, item := range items {
-		if !w.admits(r, item.Transaction) {
+		if !w.admits(item.Transaction) {
 			continue
 		}
 		e, err := c.s.event(item, w.receipts)

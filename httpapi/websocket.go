@@ -2,11 +2,13 @@ package httpapi
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -25,36 +27,28 @@ func (s *Server) openWebSocket(c *call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	cursor, view, gapErr := c.begin(&w)
-	if gapErr != nil && !isGap(gapErr) {
-		return nil, gapErr
-	}
-	if cursor != nil {
-		defer cursor.Close()
-	}
-	n := &session{c: c, s: s, id: s.newRequestID(), connected: s.now(), watch: w, cursor: cursor}
-	n.active.Store(n.connected.UnixMilli())
+	n := s.newSession(c, w)
 	if err := s.connections.add(n); err != nil {
 		return nil, err
 	}
 	defer s.connections.remove(n)
+	view, gapErr := n.begin()
+	if gapErr != nil && !isGap(gapErr) {
+		return nil, gapErr
+	}
+	defer n.finish()
 	if err := n.upgrade(); err != nil {
 		return nil, err
 	}
-	s.log.Info("ws_open", "connectionId", n.id, "registryId", c.registry, "since", w.since, "requestId", c.id)
+	s.log.Info("ws_open", "connectionId", n.id, "registryId", c.registry, "since", n.watch.since, "requestId", c.id)
 	err = n.send(helloMessage{
-		"hello", n.id, view.Cluster().ClusterID, c.registry, w.since, s.nodeID, s.heartbeat.Milliseconds(), threadID, channel,
+		"hello", n.id, view.Cluster().ClusterID, c.registry, n.watch.since, s.nodeID, s.heartbeat.Milliseconds(), threadID, channel,
 	})
-	switch {
-	case err != nil:
+	if err = cmp.Or(err, gapErr); err != nil {
 		n.end(err)
+		n.out.linger(time.Now().Add(closingTime))
 		n.ws.Close()
-	case gapErr != nil:
-		r, _ := view.Registry(c.registry)
-		n.send(n.gapOf(gapErr, r))
-		n.end(closing{closeGap, failureOf(gapErr).message})
-		n.ws.Close()
-	default:
+	} else {
 		n.run(s.connections.life)
 	}
 	return &answer{status: http.StatusSwitchingProtocols, hijacked: true}, nil
@@ -72,9 +66,14 @@ func (c *call) checkUpgrade() error {
 		return &failure{code: client.CodeInvalidRequest, message: message, details: []client.Detail{{Path: header, Message: message}}}
 	}
 	h := c.r.Header
+	if offers := h.Values("Sec-WebSocket-Protocol"); len(offers) > 1 {
+		h.Set("Sec-WebSocket-Protocol", strings.Join(offers, ", ")) // which is the same (section 11.3.4)
+	}
 	switch {
 	case !isUpgrade(c.r):
 		return bad("Upgrade", "the route takes WebSocket upgrades only")
+	case !c.r.ProtoAtLeast(1, 1):
+		return bad("Upgrade", "a WebSocket needs HTTP/1.1")
 	case h.Get("Sec-WebSocket-Version") != "13":
 		c.w.Header().Set("Sec-WebSocket-Version", "13")
 		return bad("Sec-WebSocket-Version", "must be 13")

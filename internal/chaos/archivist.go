@@ -101,6 +101,6 @@ func (a *Archivist) History(revision, keep uint64) (*watchcheck.History, error) 
 	for r := uint64(0); r <= a.Revision() && keep > 0; r++ {
 		h.Oldest = append(h.Oldest, max(r, keep)-keep+1)
 	}
-	h.TypeOf = TypeOf(h)
+	h.TypeOf = TypeOf
 	return h, h.Check()
 }

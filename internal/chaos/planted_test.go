@@ -216,7 +216,7 @@ func (n sleepy) relay(ctx context.Context) {
 		view := n.View()
 		r, ok := view.Registry(clustertest.Registry)
 		if ok && cursor == nil {
-			cursor, _ = n.Node.Feed().Open(clustertest.Registry, r.Revision())
+			cursor = n.Node.Feed().Open(clustertest.Registry, r.Revision())
 			n.feed.Publish(view)
 		}
 		if cursor == nil {

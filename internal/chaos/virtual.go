@@ -188,7 +188,7 @@ func (v *virtual) history() *watchcheck.History {
 	if end.StateHash() != agreed.StateHash() {
 		v.t.Fatal("the nodes agree on another state than their logs come to")
 	}
-	h.TypeOf = TypeOf(h)
+	h.TypeOf = TypeOf
 	return h
 }
 

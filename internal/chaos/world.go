@@ -165,23 +165,13 @@ func (k keyless) RoundTrip(r *http.Request) (*http.Response, error) {
 	return k.Transport.RoundTrip(r)
 }
 
-// TypeOf returns what tells the type of an entity of a run by its id, which begins with it.
-func TypeOf(h *watchcheck.History) func(string) (string, bool) {
-	deleted := make(map[string]bool)
-	for i := range h.Transactions {
-		for _, c := range h.Transactions[i].Changes {
-			if c.NewVersion == "" {
-				deleted[c.EntityID] = true
-			}
-		}
+// TypeOf returns the type of an entity of a run by its id, which begins with it.
+func TypeOf(id string) string {
+	kind, _, _ := strings.Cut(id, ":")
+	if kind == "api" {
+		return "api-scope"
 	}
-	return func(id string) (string, bool) {
-		kind, _, _ := strings.Cut(id, ":")
-		if kind == "api" {
-			kind = "api-scope"
-		}
-		return kind, !deleted[id]
-	}
+	return kind
 }
 
 // pause waits for d or for ctx to end.

@@ -2,10 +2,7 @@ package feed
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/tesd/tesd/fsm"
 )
 
 // Cursor is a reader's place in the transactions of a registry. It is for one goroutine.
@@ -17,19 +14,23 @@ type Cursor struct {
 	after    uint64
 }
 
-// Open returns a cursor behind a revision, which may be one that this node does not have
-// yet: then it waits. It returns [ErrNoRegistry] if there is no such registry.
-func (f *Feed) Open(registry string, after uint64) (*Cursor, error) {
-	if _, ok := f.view.Load().Registry(registry); !ok {
-		return nil, ErrNoRegistry
-	}
+// Open returns a cursor behind a revision of a registry that exists. This node may not have the
+// revision yet, or not even the registry: then the cursor waits.
+func (f *Feed) Open(registry string, after uint64) *Cursor {
 	c := &Cursor{feed: f, topic: f.topic(registry), registry: registry, after: after}
-	c.topic.cursors.Add(1)
-	return c, nil
+	if c.topic.cursors.Add(1) == 1 {
+		f.watched.Add(1)
+	}
+	return c
 }
 
 // Close ends the cursor.
-func (c *Cursor) Close() { c.topic.cursors.Add(-1) }
+func (c *Cursor) Close() {
+	if c.topic.cursors.Add(-1) == 0 {
+		c.feed.watched.Add(-1)
+		c.topic.window.Store(&window{}) // nobody needs it
+	}
+}
 
 // After returns the revision up to which everything was given.
 func (c *Cursor) After() uint64 { return c.after }
@@ -66,21 +67,11 @@ func (c *Cursor) history(most int) ([]*Item, error) {
 	if c.after+1 < r.OldestRevision() {
 		return nil, ErrCompacted
 	}
-	var items []*Item
-	weight := 0
-	for tx, err := range r.History(c.after) {
-		if errors.Is(err, fsm.ErrCompacted) {
-			return nil, ErrCompacted
-		} else if err != nil {
-			return nil, fmt.Errorf("reading the history of registry %s: %w", c.registry, err)
-		}
-		item := &Item{Transaction: &tx}
-		items, weight = append(items, item), weight+item.weight()
-		if len(items) >= most || weight > portionBytes {
-			break
-		}
+	if items, err := c.feed.blocks.after(r, c.after); len(items) > 0 || err != nil {
+		return portion(items[:min(most, len(items))]), err
 	}
-	return items, nil
+	items, _, err := readHistory(r, c.after, most, portionBytes)
+	return items, err
 }
 
 // Next is [Cursor.Take], and waits for one transaction at least.

@@ -21,10 +21,11 @@
 // # How
 //
 // Readers are cursors, not queues: a slow one costs the others nothing and the node no memory.
-// The newest transactions of each registry are kept in memory, shared by all cursors
-// together with what they encode of them; older ones are read from the history. Applying the
-// log only notes what is new, in a time that does not depend on how many watch; a goroutine of
-// the feed's own wakes those who wait.
+// The newest transactions of each registry that is watched are kept in memory, shared by all
+// cursors together with what they encode of them; older ones are read from the history, in
+// blocks that those who come back at the same time share, too. Applying the log only notes what
+// is new, in a time that does not depend on how many watch; a goroutine of the feed's own wakes
+// those who wait.
 package feed
 
 import (
@@ -37,14 +38,8 @@ import (
 	"github.com/tesd/tesd/fsm"
 )
 
-// Errors of a [Cursor].
-var (
-	// ErrCompacted says that the history does not reach back to the cursor any more.
-	ErrCompacted = errors.New("the revision is older than the history that is kept")
-
-	// ErrNoRegistry says that there is no such registry.
-	ErrNoRegistry = errors.New("there is no such registry")
-)
+// ErrCompacted says that the history does not reach back to a [Cursor] any more.
+var ErrCompacted = errors.New("the revision is older than the history that is kept")
 
 const (
 	// perWaiter is about what it costs to wake and serve one who waits. Between two rounds of
@@ -57,14 +52,16 @@ const (
 // Feed is the transactions of one node. [Feed.Publish] and [Feed.Reset] are for the one
 // goroutine that applies the log; everything else may be used concurrently.
 type Feed struct {
-	view   atomic.Pointer[fsm.View]
-	topics sync.Map      // registry id -> *topic
-	news   chan struct{} // holds a token when there is something to tell
+	view    atomic.Pointer[fsm.View]
+	topics  sync.Map      // registry id -> *topic
+	news    chan struct{} // holds a token when there is something to tell
+	watched atomic.Int64  // registries that somebody watches
+	blocks  blocks
 }
 
 // New returns a feed that begins with a state.
 func New(view fsm.View) *Feed {
-	f := &Feed{news: make(chan struct{}, 1)}
+	f := &Feed{news: make(chan struct{}, 1), blocks: blocks{byKey: make(map[blockKey]*block)}}
 	f.view.Store(&view)
 	return f
 }
@@ -74,10 +71,11 @@ func New(view fsm.View) *Feed {
 func (f *Feed) Publish(view fsm.View, entries ...[]fsm.Result) {
 	f.view.Store(&view)
 	told := false
+	budget := min(recentBytes, totalBytes/max(1, int(f.watched.Load())))
 	for _, results := range entries {
 		for i := range results {
 			if r := &results[i]; r.Transaction != nil && !r.Replayed {
-				f.topic(r.Registry).append(r.Transaction)
+				f.topic(r.Registry).append(r.Transaction, budget)
 				told = true
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,10 +75,7 @@ func (w *writer) snapshot() []byte {
 
 func (w *writer) open(after uint64) *feed.Cursor {
 	w.t.Helper()
-	c, err := w.feed.Open(registry, after)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	c := w.feed.Open(registry, after)
 	w.t.Cleanup(c.Close)
 	return c
 }
@@ -198,9 +196,66 @@ func TestCompacted(t *testing.T) {
 	}
 }
 
-func TestNoRegistry(t *testing.T) {
-	if _, err := newWriter(t, 0).feed.Open("nope", 0); !errors.Is(err, feed.ErrNoRegistry) {
-		t.Errorf("a registry that does not exist: %v", err)
+// TestRegistryToCome opens a cursor on a node that does not have the registry yet.
+func TestRegistryToCome(t *testing.T) {
+	w := newWriter(t, 0)
+	c := w.feed.Open("late", 0)
+	defer c.Close()
+	if items, err := c.Take(1); len(items) != 0 || err != nil {
+		t.Errorf("before it exists: %v, %v", items, err)
+	}
+	w.apply(fsm.Command{Registry: "late", Op: fsm.Put{Entity: fsm.Entity{
+		ID: "b", Type: fsm.TypeGlobal, CurrentVersion: "1.0.0", UpdateStrategy: fsm.Independent, DisplayName: "B"}}})
+	if items, err := c.Take(1); len(items) != 1 || err != nil {
+		t.Errorf("once it exists: %v, %v", items, err)
+	}
+}
+
+// TestOldTransactionsAreShared has many come back at once, far behind: what they are given is
+// read, and made, once.
+func TestOldTransactionsAreShared(t *testing.T) {
+	w := newWriter(t, 0)
+	for range 30 {
+		w.bump(100)
+	}
+	var made atomic.Int64
+	var group sync.WaitGroup
+	for i := range 20 {
+		c := w.open(uint64(i))
+		group.Go(func() {
+			for {
+				items, err := c.Take(50)
+				if err != nil {
+					t.Error(err)
+				}
+				if len(items) == 0 {
+					return
+				}
+				for _, item := range items {
+					item.Share(func(*fsm.Transaction) any { return made.Add(1) })
+				}
+			}
+		})
+	}
+	group.Wait()
+	if n := made.Load(); n != 3001 {
+		t.Errorf("%d events were made for 3001 transactions and 20 cursors", n)
+	}
+}
+
+// TestUnwatchedIsThere checks that what nobody watched is there for whoever comes later.
+func TestUnwatchedIsThere(t *testing.T) {
+	w := newWriter(t, 0)
+	w.bump(10)
+	c := w.open(1)
+	if items, err := c.Take(20); len(items) != 10 || err != nil {
+		t.Errorf("from before the first watcher came: %d transactions, %v", len(items), err)
+	}
+	w.bump(1)
+	first, err := w.open(11).Take(1)
+	second, err2 := w.open(11).Take(1)
+	if err != nil || err2 != nil || first[0] != second[0] {
+		t.Errorf("a transaction that two watch is not shared; %v, %v", err, err2)
 	}
 }
 
@@ -213,10 +268,7 @@ func TestWaiting(t *testing.T) {
 			ID: "b", Type: fsm.TypeGlobal, CurrentVersion: "1.0.0", UpdateStrategy: fsm.Independent, DisplayName: "B"}}})
 		ctx, cancel := context.WithCancel(t.Context())
 		go w.feed.Run(ctx)
-		other, err := w.feed.Open("other", 1)
-		if err != nil {
-			t.Fatal(err)
-		}
+		other := w.feed.Open("other", 1)
 		defer other.Close()
 		synctest.Wait()
 		quiet := other.Changed()
@@ -304,11 +356,7 @@ func TestHammer(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, uint64(id)))
 			seen := watched{after: random.Uint64N(500)}
 			for seen.after < last {
-				c, err := w.feed.Open(registry, seen.after)
-				if err != nil {
-					t.Error(err)
-					return
-				}
+				c := w.feed.Open(registry, seen.after)
 				for range random.IntN(20) {
 					if seen.after >= last {
 						break

@@ -7,10 +7,12 @@ import (
 	"github.com/tesd/tesd/fsm"
 )
 
-// What is kept in memory of a registry's newest transactions.
+// What is kept in memory of a registry's newest transactions, and of those of all registries
+// together.
 const (
 	recentItems = 1024
 	recentBytes = 4 << 20
+	totalBytes  = 64 << 20
 )
 
 // Item is a transaction that cursors share.
@@ -57,20 +59,25 @@ func newTopic() *topic {
 	return t
 }
 
-// append adds the transaction that follows the last one.
-func (t *topic) append(tx *fsm.Transaction) {
+// append adds the transaction that follows the last one, and lets go of the oldest ones that are
+// more than the budget. What nobody watches is not kept: who comes reads it from the history.
+func (t *topic) append(tx *fsm.Transaction, budget int) {
+	defer t.dirty.Store(true) // when it can be seen
+	if t.cursors.Load() == 0 {
+		t.window.Store(&window{})
+		return
+	}
 	w := *t.window.Load()
 	if n := len(w.items); n > 0 && w.items[n-1].Transaction.Revision+1 != tx.Revision {
 		w = window{} // there was a reset
 	}
 	item := &Item{Transaction: tx}
 	w.items, w.weight = append(w.items, item), w.weight+item.weight()
-	for len(w.items) > recentItems || w.weight > recentBytes && len(w.items) > 1 {
+	for len(w.items) > recentItems || w.weight > budget && len(w.items) > 1 {
 		w.weight -= w.items[0].weight()
 		w.items = w.items[1:]
 	}
 	t.window.Store(&w)
-	t.dirty.Store(true)
 }
 
 // clear forgets everything.

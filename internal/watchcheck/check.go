@@ -31,7 +31,7 @@ func CheckComplete(h *History, streams ...*Stream) []*Violation {
 }
 
 func check(h *History, s *Stream, complete bool) []*Violation {
-	c := &checker{h: h, s: s, verdicts: h.verdicts(s.Filter)}
+	c := &checker{h: h, s: s, admitted: h.admitted(s.Filter)}
 	for i := range s.Steps {
 		c.at = i
 		c.step(&s.Steps[i])
@@ -48,7 +48,7 @@ func check(h *History, s *Stream, complete bool) []*Violation {
 type checker struct {
 	h        *History
 	s        *Stream
-	verdicts []verdict
+	admitted []bool
 	at       int
 	found    []*Violation
 
@@ -135,7 +135,7 @@ func (c *checker) event(e *Event) {
 			return
 		}
 	}
-	if c.verdicts[e.Revision-1] == mustNot {
+	if !c.admitted[e.Revision-1] {
 		c.report(Filtered, e.Revision, "the filter %+v leaves it out", c.s.Filter)
 	}
 	if !c.placed { // by a watcher that does not see the hello
@@ -169,7 +169,7 @@ func (c *checker) reach(revision uint64, p Property) {
 		p = Resumable
 	}
 	for r := c.position + 1; r <= min(revision, c.h.last()); r++ {
-		if c.verdicts[r-1] == must && !c.told[r] {
+		if c.admitted[r-1] && !c.told[r] {
 			c.missing[r] = c.violation(p, r, "it is missing before revision %d", revision+1)
 		}
 	}
@@ -187,7 +187,7 @@ func (c *checker) bookmark(revision uint64) {
 		c.report(Bookmarkable, revision, "the bookmark is beyond the last revision, %d", c.h.last())
 	}
 	for r := c.position + 1; r <= min(revision, c.h.last()); r++ {
-		if c.verdicts[r-1] == must {
+		if c.admitted[r-1] {
 			c.report(Bookmarkable, r, "it was not told before the bookmark of revision %d", revision)
 		}
 	}
@@ -228,7 +228,7 @@ func (c *checker) complete() {
 		return
 	}
 	for r := c.position + 1; r <= c.h.last(); r++ {
-		if c.verdicts[r-1] == must {
+		if c.admitted[r-1] {
 			c.report(Reliable, r, "it was never told; the last that was is %d", c.latest)
 			return
 		}

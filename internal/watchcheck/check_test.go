@@ -19,8 +19,8 @@ type (
 // history is ten transactions that move a and b in turn, the sixth both. From revision 8 on
 // the oldest that is kept is 4.
 func history() *watchcheck.History {
-	h := &watchcheck.History{ClusterID: "c1", TypeOf: func(id string) (string, bool) {
-		return map[string]string{"component:a": "component", "api:b": "api-scope"}[id], id != "tool:gone"
+	h := &watchcheck.History{ClusterID: "c1", TypeOf: func(id string) string {
+		return map[string]string{"component:a": "component", "api:b": "api-scope", "tool:gone": "cli-tool"}[id]
 	}}
 	previous := strings.Repeat("0", 64)
 	for r := uint64(1); r <= 10; r++ {
@@ -118,18 +118,18 @@ func TestGoodStreams(t *testing.T) {
 	only := func(entity, kind string) watchcheck.Filter { return watchcheck.Filter{Entity: entity, Type: kind} }
 	all := tell(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 	for name, s := range map[string]stream{
-		"all":             {Steps: steps(connect(0), hello(0), all)},
-		"hops":            {Steps: steps(connect(0), hello(0), all[:4], leave(), connect(4), leave(), connect(4), hello(4), all[4:])},
-		"an older place":  {Steps: steps(connect(6), hello(6), all[6:], leave(), connect(2), hello(2), all[2:])},
-		"from now":        {Steps: steps(fromNow(5), hello(6), all[6:])},
-		"without a hello": {Steps: steps(fromNow(5), all[6:], bookmark(10))},
-		"bookmarks":       {Steps: steps(connect(0), bookmark(0), all[:3], bookmark(3), bookmark(3), all[3:], bookmark(10))},
-		"an entity":       {Filter: only("comp*:?", ""), Steps: steps(connect(0), hello(0), tell(2, 4), bookmark(5), tell(6, 8, 10), bookmark(10))},
-		"a type":          {Filter: only("", "api-scope"), Steps: steps(connect(0), hello(0), tell(1, 3, 5, 6, 7), bookmark(10))},
-		"one too many":    {Filter: only("", "api-scope"), Steps: steps(connect(0), hello(0), tell(1, 3, 5, 6, 7, 9), bookmark(10))},
-		"a gap":           {Steps: steps(connect(1), compacted(4, 8), leave(), connect(3), hello(3), all[3:])},
-		"a gap untold":    {Steps: steps(connect(2), compacted(0, 9), leave(), connect(3), hello(3), all[3:])},
-		"overtaken":       {Steps: steps(connect(0), hello(0), all[:2], compacted(4, 10), leave(), fromNow(8), hello(8), all[8:])},
+		"all":                 {Steps: steps(connect(0), hello(0), all)},
+		"hops":                {Steps: steps(connect(0), hello(0), all[:4], leave(), connect(4), leave(), connect(4), hello(4), all[4:])},
+		"an older place":      {Steps: steps(connect(6), hello(6), all[6:], leave(), connect(2), hello(2), all[2:])},
+		"from now":            {Steps: steps(fromNow(5), hello(6), all[6:])},
+		"without a hello":     {Steps: steps(fromNow(5), all[6:], bookmark(10))},
+		"bookmarks":           {Steps: steps(connect(0), bookmark(0), all[:3], bookmark(3), bookmark(3), all[3:], bookmark(10))},
+		"an entity":           {Filter: only("comp*:?", ""), Steps: steps(connect(0), hello(0), tell(2, 4), bookmark(5), tell(6, 8, 10), bookmark(10))},
+		"a type":              {Filter: only("", "api-scope"), Steps: steps(connect(0), hello(0), tell(1, 3, 5, 6, 7), bookmark(10))},
+		"a type that is gone": {Filter: only("", "cli-tool"), Steps: steps(connect(0), hello(0), tell(9), bookmark(10))},
+		"a gap":               {Steps: steps(connect(1), compacted(4, 8), leave(), connect(3), hello(3), all[3:])},
+		"a gap untold":        {Steps: steps(connect(2), compacted(0, 9), leave(), connect(3), hello(3), all[3:])},
+		"overtaken":           {Steps: steps(connect(0), hello(0), all[:2], compacted(4, 10), leave(), fromNow(8), hello(8), all[8:])},
 		"ahead": {Steps: steps(step{Kind: watchcheck.Connect, Since: 9, Floor: 8},
 			step{Kind: watchcheck.Gap, Code: watchcheck.Ahead}, leave(), connect(9), hello(9), all[9:])},
 	} {
@@ -148,6 +148,8 @@ func TestBrokenStreams(t *testing.T) {
 		filter watchcheck.Filter
 		steps  []step
 	}{
+		{"one that was deleted, of another type", watchcheck.Filtered, watchcheck.Filter{Type: "api-scope"},
+			steps(connect(0), tell(1, 3, 5, 6, 7, 9), bookmark(10))},
 		{"swapped", watchcheck.Ordered, watchcheck.Filter{}, steps(connect(0), tell(1, 2, 4, 3, 5, 6, 7, 8, 9, 10))},
 		{"swapped at the beginning", watchcheck.Ordered, watchcheck.Filter{}, steps(connect(0), tell(2, 1, 3, 4, 5, 6, 7, 8, 9, 10))},
 		{"twice", watchcheck.Unique, watchcheck.Filter{}, steps(connect(0), tell(1, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10))},

@@ -23,9 +23,8 @@ type History struct {
 	// if all are kept.
 	Oldest []uint64
 
-	// TypeOf returns the type of an entity; ok is false if a server may not know it at the
-	// time of an event, because the entity has been deleted in the meantime.
-	TypeOf func(entityID string) (kind string, ok bool)
+	// TypeOf returns the type that an entity has all its life.
+	TypeOf func(entityID string) string
 }
 
 // last returns the newest revision.
@@ -85,44 +84,15 @@ func (h *History) differs(e *Event) string {
 	return ""
 }
 
-// verdict is what a filter says of a transaction.
-type verdict int8
-
-const (
-	must    verdict = iota // be told
-	may                    // be told or left out
-	mustNot                // be told
-)
-
-// verdicts returns what a filter says of each transaction, by index.
-func (h *History) verdicts(f Filter) []verdict {
-	all := make([]verdict, len(h.Transactions))
+// admitted returns which transactions a filter lets through, by index.
+func (h *History) admitted(f Filter) []bool {
+	all := make([]bool, len(h.Transactions))
 	for i := range all {
-		all[i] = h.verdict(f, h.Transactions[i].Changes)
+		all[i] = f == Filter{} || slices.ContainsFunc(h.Transactions[i].Changes, func(c Change) bool {
+			return (f.Entity == "" || match(f.Entity, c.EntityID)) && (f.Type == "" || h.TypeOf(c.EntityID) == f.Type)
+		})
 	}
 	return all
-}
-
-func (h *History) verdict(f Filter, changes []Change) verdict {
-	if f == (Filter{}) {
-		return must
-	}
-	best := mustNot
-	for _, c := range changes {
-		if f.Entity != "" && !match(f.Entity, c.EntityID) {
-			continue
-		}
-		if f.Type == "" {
-			return must
-		}
-		switch kind, ok := h.TypeOf(c.EntityID); {
-		case !ok:
-			best = min(best, may)
-		case kind == f.Type:
-			return must
-		}
-	}
-	return best
 }
 
 // match reports whether a pattern, in which * is any characters and ? is one, is all of s.
