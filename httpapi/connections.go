@@ -58,6 +58,13 @@ func (c *connections) remove(n *session) {
 	c.group.Done()
 }
 
+// count returns how many are open.
+func (c *connections) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.open)
+}
+
 // list returns those that are open, the oldest first.
 func (c *connections) list() []client.Connection {
 	c.mu.Lock()

@@ -9,13 +9,14 @@ import (
 // moment is what the server and its node know at one moment.
 type moment struct {
 	status               cluster.Status
+	connections          int
 	view                 fsm.View
 	registries, entities int
 	ready                bool
 }
 
 func (s *Server) moment() moment {
-	m := moment{status: s.node.Status(), view: s.node.View(), ready: len(failing(s.checks())) == 0}
+	m := moment{status: s.node.Status(), connections: s.connections.count(), view: s.node.View(), ready: len(failing(s.checks())) == 0}
 	for r := range m.view.Registries() {
 		m.registries++
 		m.entities += r.Len()
@@ -54,6 +55,7 @@ func readings(s *Server) collector {
 		func(m *moment) float64 { return float64(m.status.AppliedIndex) })
 	add(gauge, "registries", "Registries in the state.", func(m *moment) float64 { return float64(m.registries) })
 	add(gauge, "entities", "Entities in the state, of all registries.", func(m *moment) float64 { return float64(m.entities) })
+	add(gauge, "watch_connections", "WebSockets and event streams that are open.", func(m *moment) float64 { return float64(m.connections) })
 	add(gauge, "idempotency_keys", "Idempotency keys that are remembered.", func(m *moment) float64 { return float64(m.view.Keys()) })
 	add(counter, "malformed_commands_total", "Commands of the log that could not be read; each was refused, on every node.",
 		func(m *moment) float64 { return float64(m.view.Malformed()) })

@@ -340,5 +340,8 @@ func threeNodes() client.ClusterStatus {
 				CommitIndex: new(uint64(120)), AppliedIndex: new(uint64(119)), StateHash: new("0123456789abcdef0123456789abcdef")},
 			{ID: "n2", Address: "127.0.0.1:9002", Voter: true},
 		},
+		Connections: []client.Connection{{
+			ID: "W1", RegistryID: "r1", RemoteAddress: "127.0.0.1:40001", ConnectedAt: 1_700_000_000_000, LastActivity: 1_700_000_030_000, Revision: 7,
+		}},
 	}
 }

@@ -16,7 +16,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Short:   "Show the nodes of the cluster",
 		Long: `Shows the cluster as the first node sees it that answers: who leads, and how far each
 node is. It works without a quorum. STATE begins the hash of a node's state at its
-applied index: nodes with the same index and different hashes have diverged.`,
+applied index: nodes with the same index and different hashes have diverged. Below are the
+connections that the node tells of transactions, if it has any.`,
 		Example: `  tesd status
   tesd status --endpoints http://127.0.0.1:8002 -o json`,
 		Args: cobra.NoArgs,
@@ -47,4 +48,20 @@ func (p *page) status(s *client.ClusterStatus) {
 		})
 	}
 	p.table([]string{"NODE", "ROLE", "VOTER", "RAFT", "HTTP", "REACHABLE", "COMMIT", "APPLIED", "STATE"}, rows)
+	p.connections(s.Connections)
+}
+
+// connections are those of the node that answered.
+func (p *page) connections(open []client.Connection) {
+	if len(open) == 0 {
+		return
+	}
+	var rows [][]string
+	for _, c := range open {
+		rows = append(rows, []string{
+			c.ID, c.RegistryID, c.RemoteAddress, timeText(c.ConnectedAt), timeText(c.LastActivity), strconv.FormatUint(c.Revision, 10),
+		})
+	}
+	p.gap()
+	p.table([]string{"CONNECTION", "REGISTRY", "FROM", "SINCE", "LAST ACTIVITY", "REVISION"}, rows)
 }
