@@ -31,7 +31,8 @@ type cluster struct {
 	dir     string
 	ports   *loopback.Ports
 	watch   watchFunc
-	current func(ctx context.Context) (int64, error) // the newest revision, linearizably
+	stall   func(ctx context.Context, count int) (end func(), err error) // opens watchers who read nothing
+	current func(ctx context.Context) (int64, error)                     // the newest revision, linearizably
 }
 
 // A watchFunc opens watchers that receive what comes after revision base. connections is how
@@ -77,6 +78,7 @@ func launch(ctx context.Context, system, dir string, o nodeOptions, starter func
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	c := &cluster{system: system, dir: dir, ports: ports}
+	c.stall = func(context.Context, int) (func(), error) { return func() {}, nil }
 	c.nodes, err = starter(dir, ports.Addresses)
 	if err != nil {
 		c.stop()

@@ -18,6 +18,7 @@ type load struct {
 	duration    time.Duration
 	drain       time.Duration // how long to wait for the last message
 	follower    bool          // watch a follower
+	slow        int           // further watchers, who read nothing
 }
 
 // errLagging says that not every message was delivered.
@@ -37,7 +38,7 @@ type sample struct {
 // measure runs a load on a fresh cluster. If messages are missing it returns the sample all
 // the same, with errLagging.
 func measure(ctx context.Context, s *system, l load, dir string) (*sample, error) {
-	c, err := s.start(ctx, dir, nodeOptions{l.watchers, l.follower})
+	c, err := s.start(ctx, dir, nodeOptions{l.watchers + l.slow, l.follower})
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +52,11 @@ func measure(ctx context.Context, s *system, l load, dir string) (*sample, error
 	if err != nil {
 		return nil, err
 	}
+	stalled, err := c.stall(ctx, l.slow)
+	if err != nil {
+		return nil, errors.Join(err, closeAll(watchers))
+	}
+	defer stalled()
 	m, err := c.load(ctx, l, base, watchers)
 	// Every reader has ended before what it noted is read.
 	return m, errors.Join(err, closeAll(watchers), c.alive())
@@ -147,8 +153,8 @@ func (m *sample) latencies() (fromCommit, fromSend []int64) {
 }
 
 // rate returns how many writes a second were acknowledged, and how long one took at the
-// 99th percentile.
-func (m *sample) rate() (held float64, p99 time.Duration) {
+// 50th and the 99th percentile.
+func (m *sample) rate() (held float64, p50, p99 time.Duration) {
 	var took []int64
 	last := m.from
 	for _, w := range m.written.Writes {
@@ -159,10 +165,10 @@ func (m *sample) rate() (held float64, p99 time.Duration) {
 		last = max(last, w.Acked)
 	}
 	if last == m.from {
-		return 0, 0
+		return 0, 0, 0
 	}
 	slices.Sort(took)
-	return float64(len(took)) / time.Duration(last-m.from).Seconds(), time.Duration(percentile(took, 99))
+	return float64(len(took)) / time.Duration(last-m.from).Seconds(), time.Duration(percentile(took, 50)), time.Duration(percentile(took, 99))
 }
 
 // Names of figures that are also looked up.
@@ -177,7 +183,7 @@ const (
 // figures are what is reported of a run.
 func (m *sample) figures() []figure {
 	fromCommit, fromSend := m.latencies()
-	rate, writeP99 := m.rate()
+	rate, writeP50, writeP99 := m.rate()
 	sum, _ := received(m.watchers)
 	f := []figure{
 		{rateHeld, "writes/s", rate},
@@ -188,6 +194,7 @@ func (m *sample) figures() []figure {
 		{"p50 from send", "ms", ms(percentile(fromSend, 50))},
 		{"p99 from send", "ms", ms(percentile(fromSend, 99))},
 		{"max from send", "ms", ms(percentile(fromSend, 100))},
+		{"write p50", "ms", ms(int64(writeP50))},
 		{"write p99", "ms", ms(int64(writeP99))},
 		{"write errors", "", float64(m.written.Errors)},
 		{"messages delivered", "", float64(sum)},

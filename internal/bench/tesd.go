@@ -73,7 +73,43 @@ func startTesd(ctx context.Context, binary, dir string, o nodeOptions) (*cluster
 			return watchTesd(ctx, c.nodes[0].url, i, base, room)
 		})
 	}
+	c.stall = func(ctx context.Context, count int) (func(), error) { return stallTesd(ctx, c.nodes[0].url, count) }
 	return c, nil
+}
+
+// stallTesd opens watchers who read nothing but the head of the answer. What they are sent soon finds
+// no room.
+func stallTesd(ctx context.Context, url string, count int) (end func(), err error) {
+	var conns []net.Conn
+	end = func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}
+	for i := range count {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: sourceAddress(i)}}
+		conn, err := d.DialContext(ctx, "tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			end()
+			return nil, fmt.Errorf("connecting slow watcher %d: %w", i, err)
+		}
+		conns = append(conns, conn)
+		if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+			end()
+			return nil, fmt.Errorf("narrowing slow watcher %d: %w", i, err)
+		}
+		const head = "GET /version/ws?receipts=true HTTP/1.1\r\nHost: tesd\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tes-subproto-v1\r\n\r\n"
+		if _, err := io.WriteString(conn, head); err != nil {
+			end()
+			return nil, fmt.Errorf("upgrading slow watcher %d: %w", i, err)
+		}
+		if _, err := io.ReadFull(conn, make([]byte, len("HTTP/1.1 101"))); err != nil {
+			end()
+			return nil, fmt.Errorf("upgrading slow watcher %d: %w", i, err)
+		}
+	}
+	return end, nil
 }
 
 func tesdNodes(binary, dir string, ports []string, o nodeOptions) ([]*node, error) {

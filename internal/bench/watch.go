@@ -44,6 +44,7 @@ func parseWatch(args []string) (*watchOptions, error) {
 	f.BoolVar(&o.noPeer, "no-peer", false, "")
 	f.StringVar(&o.etcd, "etcd", "etcd", "")
 	f.IntVar(&o.shared, "shared", 12, "")
+	f.IntVar(&o.slow, "slow", 0, "")
 	f.BoolVar(&o.idle, "idle", false, "")
 	f.BoolVar(&o.saturate, "saturate", false, "")
 	f.IntVar(&o.step, "step", 2000, "")
@@ -59,7 +60,7 @@ func parseWatch(args []string) (*watchOptions, error) {
 		return nil, fmt.Errorf("%w: unknown argument %q", errUsage, f.Arg(0))
 	case o.idle && o.saturate:
 		return nil, fmt.Errorf("%w: --idle and --saturate are two measurements", errUsage)
-	case min(o.watchers, o.rate, o.workers, o.rounds, o.step, o.memory) < 1 || o.shared < 0 || o.duration <= 0 || min(o.warmup, o.drain) < 0:
+	case min(o.watchers, o.rate, o.workers, o.rounds, o.step, o.memory) < 1 || min(o.shared, o.slow) < 0 || o.duration <= 0 || min(o.warmup, o.drain) < 0:
 		return nil, fmt.Errorf("%w: a number is too small", errUsage)
 	}
 	return &o, nil
@@ -129,7 +130,12 @@ func (o *watchOptions) compare(ctx context.Context, systems []*system, dir strin
 		}})
 	}
 	for _, s := range systems {
-		add(s.name, s, o.load)
+		l := o.load
+		l.slow = 0
+		add(s.name, s, l)
+		if s.name == "tesd" && o.slow > 0 {
+			add(fmt.Sprintf("tesd, %d slow", o.slow), s, o.load)
+		}
 		if s.name == "etcd" && o.shared > 0 {
 			l := o.load
 			l.connections = o.shared

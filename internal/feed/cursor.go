@@ -12,6 +12,7 @@ type Cursor struct {
 	topic    *topic
 	registry string
 	after    uint64
+	asked    *news // the last that Changed has asked for
 }
 
 // Open returns a cursor behind a revision of a registry that exists. This node may not have the
@@ -37,7 +38,14 @@ func (c *Cursor) After() uint64 { return c.after }
 
 // Changed returns what is closed once there is more than there is now. Ask for it before
 // [Cursor.Take]: then nothing is missed that comes in between.
-func (c *Cursor) Changed() <-chan struct{} { return *c.topic.changed.Load() }
+func (c *Cursor) Changed() <-chan struct{} {
+	news := c.topic.news.Load()
+	if c.asked != news {
+		c.asked = news
+		news.waiting.Add(1)
+	}
+	return news.come
+}
 
 // Take returns up to most of the transactions that follow, fewer if they are large, none if
 // there are none yet, and moves the cursor behind them. The error is [ErrCompacted], or that of reading the history.

@@ -123,7 +123,7 @@ func (f *Feed) Run(ctx context.Context) {
 	}
 }
 
-// Tell wakes those who wait for what is new, once, and returns how many those may be. It is
+// Tell wakes those who wait for what is new, once, and returns how many those are. It is
 // what [Feed.Run] does time and again, for a node without goroutines.
 func (f *Feed) Tell() (woken int64) {
 	f.topics.Range(func(_, t any) bool {

@@ -342,6 +342,28 @@ func TestPace(t *testing.T) {
 	})
 }
 
+// TestWhoIsBusyDoesNotCount checks that those who do not wait, stuck with a caller who takes nothing, slow
+// nobody down.
+func TestWhoIsBusyDoesNotCount(t *testing.T) {
+	w := newWriter(t, 0)
+	for range 5 {
+		w.open(1)
+	}
+	waiting := w.open(1)
+	for round := range 3 {
+		waiting.Changed()
+		waiting.Changed() // asks for the same
+		w.bump(1)
+		if n := w.feed.Tell(); n != 1 {
+			t.Errorf("round %d: %d were woken, one waits", round, n)
+		}
+	}
+	w.bump(1)
+	if n := w.feed.Tell(); n != 0 {
+		t.Errorf("%d were woken, nobody waits", n)
+	}
+}
+
 // TestHammer has watchers come and go, at random places, while transactions and snapshots
 // come. It is for the race detector.
 func TestHammer(t *testing.T) {

@@ -39,10 +39,18 @@ func (i *Item) weight() int {
 // applies the log, and never changed otherwise: readers need no lock, and the writer none.
 type topic struct {
 	window  atomic.Pointer[window]
-	changed atomic.Pointer[chan struct{}] // closed, and replaced, when there is more
-	dirty   atomic.Bool                   // there is more than was told
+	news    atomic.Pointer[news] // replaced when there is more
+	dirty   atomic.Bool          // there is more than was told
 	cursors atomic.Int64
 }
+
+// news is what cursors wait for.
+type news struct {
+	come    chan struct{} // closed when there is more
+	waiting atomic.Int64  // cursors that asked for it
+}
+
+func newNews() *news { return &news{come: make(chan struct{})} }
 
 // window is consecutive transactions. Its items share an array with those of the windows
 // before and after it: the writer only ever writes beyond what an older one can see.
@@ -54,8 +62,7 @@ type window struct {
 func newTopic() *topic {
 	t := &topic{}
 	t.window.Store(&window{})
-	changed := make(chan struct{})
-	t.changed.Store(&changed)
+	t.news.Store(newNews())
 	return t
 }
 
@@ -87,14 +94,14 @@ func (t *topic) clear() {
 }
 
 // tell wakes those who wait, if there is more than they were told of. It returns how many
-// those may be.
+// those are: who is still busy with what came before is not among them.
 func (t *topic) tell() int64 {
 	if !t.dirty.Swap(false) {
 		return 0
 	}
-	changed := make(chan struct{})
-	close(*t.changed.Swap(&changed))
-	return t.cursors.Load()
+	told := t.news.Swap(newNews())
+	close(told.come)
+	return told.waiting.Load()
 }
 
 // after returns up to most items that follow a revision. It reports false if the first of
