@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -206,4 +207,57 @@ func TestOffersOfSubprotocols(t *testing.T) {
 	if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || resp.StatusCode != 400 {
 		t.Errorf("an upgrade of HTTP/1.0 is answered %v, %v", resp, err)
 	}
+}
+
+// TestCrowd has ten thousand callers at a node that holds five: they are told so, cost no read index round,
+// and those who are there notice nothing.
+func TestCrowd(t *testing.T) {
+	const most, crowd, workers = 5, 10_000, 20
+	h := startWith(t, newFakeNode(0), func(cfg *httpapi.Config) { cfg.MaxConnections = most })
+	h.migrate("", example())
+	var inside []*socket
+	for range most {
+		s, _ := h.dial("")
+		inside = append(inside, s)
+	}
+	h.node.set(func() { h.node.reads = nil })
+	transport := &http.Transport{MaxIdleConnsPerHost: workers}
+	defer transport.CloseIdleConnections()
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for range crowd / workers {
+				req, _ := http.NewRequestWithContext(t.Context(), "GET", h.url+"/version/ws", nil)
+				for _, line := range upgradeHeaders() {
+					name, value, _ := strings.Cut(line, ": ")
+					req.Header.Set(name, value)
+				}
+				resp, err := transport.RoundTrip(req)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
+					t.Errorf("one too many is answered %d %v", resp.StatusCode, resp.Header)
+				}
+			}
+		})
+	}
+	const bumps = 20
+	h.bump(bumps)
+	for _, s := range inside {
+		for i := range bumps {
+			if e := s.want("event"); e["revision"] != float64(2+i) {
+				t.Errorf("somebody inside got %v", e)
+			}
+		}
+	}
+	group.Wait()
+	h.node.set(func() {
+		if n := len(h.node.reads); n > 0 {
+			t.Errorf("those who were not let in cost %d reads", n)
+		}
+	})
 }
