@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -72,6 +73,9 @@ func (e *GapError) Is(target error) bool { return target == ErrGap }
 func (c *Client) Watch(ctx context.Context, o WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		w := &watcher{c: c, o: o, after: o.Since, cluster: o.ClusterID, at: int(c.good.Load())}
+		if c.registry != DefaultRegistry { // which may have another id
+			w.registry = c.registry
+		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		if err := w.run(ctx, yield); err != nil && !errors.Is(err, errEnough) {
@@ -85,14 +89,15 @@ var errEnough = errors.New("enough")
 
 // watcher is the state of one watch.
 type watcher struct {
-	c       *Client
-	o       WatchOptions
-	begun   bool   // the place to begin at is known
-	after   uint64 // up to which everything was given
-	cluster string
-	chain   Verified // of the events so far
-	at      int      // the endpoint
-	failed  int      // attempts since one brought more than a hello
+	c        *Client
+	o        WatchOptions
+	begun    bool   // the place to begin at is known
+	after    uint64 // up to which everything was given
+	cluster  string
+	chain    Verified // of the events so far
+	registry string   // that all of them must be of; "" if the first says it
+	at       int      // the endpoint
+	failed   int      // attempts since one brought more than a hello
 }
 
 // run watches by one connection after the other until something ends the watch.
@@ -223,6 +228,9 @@ func (w *watcher) event(e Event, yield func(Event, error) bool) error {
 	if v := w.o.Verifier; v != nil {
 		if err := v.follow(&w.chain, e); err != nil {
 			return err
+		}
+		if w.registry = cmp.Or(w.registry, w.chain.RegistryID); w.chain.RegistryID != w.registry {
+			return unverified(e.Revision, "it is of registry %q, not %q", w.chain.RegistryID, w.registry)
 		}
 	}
 	w.after, w.failed = e.Revision, 0

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -103,6 +105,30 @@ func TestWatchEnds(t *testing.T) {
 	}
 	if err := end(srv.Client(), client.WatchOptions{Type: "car"}); !errors.Is(err, client.ErrInvalid) {
 		t.Errorf("of a type that is none: %v", err)
+	}
+}
+
+// TestWatchOfAnotherRegistry has a node tell of another registry than was asked for, all of it well signed.
+func TestWatchOfAnotherRegistry(t *testing.T) {
+	srv, _ := shop(t)
+	target, err := url.Parse(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	liar := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.URL.Path = "/version/ws"
+	}})
+	defer liar.Close()
+	c, err := client.New([]string{liar.URL}, client.WithRegistry("other"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for e, err := range c.Watch(t.Context(), client.WatchOptions{Verifier: &client.Verifier{}}) {
+		if !errors.Is(err, client.ErrVerification) || !strings.Contains(err.Error(), "registry") {
+			t.Errorf("got %+v, %v", e, err)
+		}
+		break
 	}
 }
 
