@@ -56,8 +56,8 @@ type confinement struct {
 
 // confined keeps each library behind the package that is there to hide it.
 var confined = []confinement{
-	{"github.com/hashicorp/raft", []string{"cluster", "internal/memnet", "internal/clustertest"}},
-	{"github.com/hashicorp/raft-boltdb", []string{"cluster", "internal/memnet", "internal/clustertest"}},
+	{"github.com/hashicorp/raft", []string{"cluster", "internal/memnet", "internal/clustertest", "internal/bench"}},
+	{"github.com/hashicorp/raft-boltdb", []string{"cluster", "internal/memnet", "internal/clustertest", "internal/bench"}},
 	{"go.etcd.io/bbolt", []string{"cluster", "internal/memnet", "internal/clustertest"}},
 	{"github.com/hashicorp/go-hclog", []string{"cluster", "httpapi", "cmd/tesd"}},
 	{"github.com/gorilla/websocket", []string{"client", "httpapi", "internal/chaos", "internal/bench"}},

@@ -21,6 +21,7 @@ type system struct {
 type nodeOptions struct {
 	watchers int  // that a node must let in
 	follower bool // watch a follower, not the leader
+	entities int  // of the registry, beside the one that all have
 }
 
 // A cluster is three nodes of one system that are ready.

@@ -14,7 +14,7 @@ import (
 // but not served would not count.
 func (o *watchOptions) holdIdle(ctx context.Context, s *system, dir string, r *report, out io.Writer) error {
 	const most = 250 * watchersPerAddress // as many as there are addresses for
-	c, err := s.start(ctx, dir, nodeOptions{most, o.follower})
+	c, err := s.start(ctx, dir, nodeOptions{watchers: most, follower: o.follower})
 	if err != nil {
 		return err
 	}

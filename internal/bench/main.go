@@ -30,6 +30,7 @@ type benchmark struct {
 // benchmarks returns all of them, in the order of the help text.
 func benchmarks() []benchmark {
 	return []benchmark{
+		{"load", "bumps and reads by many clients at once", runLoad},
 		{"watch", "push to many watchers while one writer writes", runWatch},
 	}
 }
@@ -56,8 +57,13 @@ func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return fmt.Errorf("%w: say what to measure%s", errUsage, names())
 	}
-	if args[0] == writerCommand {
+	switch args[0] { // what this program starts of itself
+	case writerCommand:
 		return runWriter(ctx, args[1:], os.Stdin, os.Stdout)
+	case raftCommand:
+		return serveRaft(args[1:])
+	case constantCommand:
+		return serveConstant(args[1:])
 	}
 	for _, b := range benchmarks() {
 		if b.name == args[0] {

@@ -38,7 +38,7 @@ type sample struct {
 // measure runs a load on a fresh cluster. If messages are missing it returns the sample all
 // the same, with errLagging.
 func measure(ctx context.Context, s *system, l load, dir string) (*sample, error) {
-	c, err := s.start(ctx, dir, nodeOptions{l.watchers + l.slow, l.follower})
+	c, err := s.start(ctx, dir, nodeOptions{watchers: l.watchers + l.slow, follower: l.follower})
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ type report struct {
 	Environment map[string]string `json:"environment"`
 	Settings    map[string]string `json:"settings"`
 	Results     []result          `json:"results"`
+	Targets     []string          `json:"targets,omitempty"` // how each stands
 }
 
 // A result is that of one contestant.
@@ -134,11 +135,16 @@ func (r *report) print(out io.Writer) error {
 }
 
 // save writes the report as JSON to a file, if one is named.
-func (r *report) save(path string) error {
+func (r *report) save(path string) error { return saveJSON(path, r) }
+
+// saveAll writes several reports to one file.
+func saveAll(path string, reports []*report) error { return saveJSON(path, reports) }
+
+func saveJSON(path string, what any) error {
 	if path == "" {
 		return nil
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
+	text, err := json.MarshalIndent(what, "", "  ")
 	if err == nil {
 		err = os.WriteFile(path, append(text, '\n'), 0o644)
 	}

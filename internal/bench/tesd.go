@@ -23,6 +23,9 @@ import (
 // entityID is the entity that the writer bumps.
 const entityID = "global:main"
 
+// spreadID is one of the entities over which a load is spread.
+func spreadID(i int) string { return fmt.Sprintf("component:c%05d", i) }
+
 // tesd returns the system that is measured, built from the source around it.
 func tesd(ctx context.Context, root, dir string) (*system, error) {
 	binary := filepath.Join(dir, "tesd")
@@ -55,9 +58,14 @@ func startTesd(ctx context.Context, binary, dir string, o nodeOptions) (*cluster
 	if err != nil {
 		return fail(err)
 	}
-	_, err = api.Migrate(ctx, client.MigrateRequest{Source: "bench", Entities: []client.Entity{{
-		ID: entityID, Type: "global", CurrentVersion: "1.0.0", UpdateStrategy: "independent", DisplayName: "Main",
-	}}})
+	entities := []client.Entity{{ID: entityID, Type: "global", CurrentVersion: "1.0.0", UpdateStrategy: "independent", DisplayName: "Main"}}
+	for i := range o.entities {
+		entities = append(entities, client.Entity{
+			ID: spreadID(i), Type: "component", CurrentVersion: "1.0.0", UpdateStrategy: "independent", DisplayName: fmt.Sprintf("Component %d", i),
+			Files: []client.File{{Path: fmt.Sprintf("src/c%d/version.ts", i), Pattern: `VERSION = "(.*)"`, Replacement: `VERSION = "$1"`, Description: "what it prints"}},
+		})
+	}
+	_, err = api.Migrate(ctx, client.MigrateRequest{Source: "bench", Entities: entities})
 	if err != nil {
 		return fail(fmt.Errorf("writing the registry: %w", err))
 	}

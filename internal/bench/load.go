@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A scenario is one load, the systems that are put under it in turn, and what is wanted of them.
+type scenario struct {
+	name, about string
+	clients     int
+	options     nodeOptions
+	contestants []rival
+	targets     []target
+}
+
+// A rival is a system under a scenario's load.
+type rival struct {
+	name    string
+	system  *system
+	prepare func(c *cluster) (operation, error)
+}
+
+// A target says what the ratio of a figure between two of a scenario's rivals should be.
+type target struct {
+	figure    string
+	of, over  string
+	atLeast   bool
+	threshold float64
+}
+
+// Names of figures that targets are about.
+const (
+	throughput = "operations/s"
+	typical    = "p50"
+)
+
+// loadOptions are the flags of the benchmark.
+type loadOptions struct {
+	loop
+	only   []string
+	rounds int
+	noPeer bool
+	etcd   string
+	json   string
+	dir    string
+	root   string
+}
+
+func parseLoad(args []string) (*loadOptions, error) {
+	var o loadOptions
+	var only string
+	f := flag.NewFlagSet("load", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&only, "only", "", "")
+	f.IntVar(&o.rounds, "rounds", 5, "")
+	f.DurationVar(&o.warmup, "warmup", time.Second, "")
+	f.DurationVar(&o.duration, "duration", 5*time.Second, "")
+	f.BoolVar(&o.noPeer, "no-peer", false, "")
+	f.StringVar(&o.etcd, "etcd", "etcd", "")
+	f.StringVar(&o.json, "json", "", "")
+	f.StringVar(&o.dir, "dir", "", "")
+	f.StringVar(&o.root, "root", ".", "")
+	if err := f.Parse(args); err != nil {
+		return nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if f.NArg() > 0 {
+		return nil, fmt.Errorf("%w: unknown argument %q", errUsage, f.Arg(0))
+	}
+	if o.rounds < 1 || o.duration <= 0 || o.warmup < 0 {
+		return nil, fmt.Errorf("%w: a number is too small", errUsage)
+	}
+	if only != "" {
+		o.only = strings.Split(only, ",")
+	}
+	return &o, nil
+}
+
+// runLoad is the benchmark of bumps and reads.
+func runLoad(ctx context.Context, args []string, out io.Writer) error {
+	o, err := parseLoad(args)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(o.dir, "bench-")
+	if err != nil {
+		return fmt.Errorf("making a temporary directory: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	ours, err := tesd(ctx, o.root, dir)
+	if err != nil {
+		return err
+	}
+	var peer *system
+	if !o.noPeer {
+		if peer, err = etcd(ctx, o.etcd); err != nil {
+			return err
+		}
+	}
+	all := scenarios(ours, bareRaft(), peer)
+	for _, name := range o.only {
+		if !slices.ContainsFunc(all, func(s scenario) bool { return s.name == name }) {
+			return fmt.Errorf("%w: there is no scenario %q", errUsage, name)
+		}
+	}
+	var reports []*report
+	for _, s := range all {
+		if o.only != nil && !slices.Contains(o.only, s.name) {
+			continue
+		}
+		r, err := o.measure(ctx, s, dir, out)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		reports = append(reports, r)
+	}
+	return saveAll(o.json, reports)
+}
+
+// measure runs one scenario and prints what came of it.
+func (o *loadOptions) measure(ctx context.Context, s scenario, dir string, out io.Writer) (*report, error) {
+	fmt.Fprintf(out, "\n%s: %s\n", s.name, s.about)
+	l := o.loop
+	l.clients = s.clients
+	var contestants []contestant
+	var systems []*system
+	for _, r := range s.contestants {
+		if !slices.ContainsFunc(systems, func(o *system) bool { return o.name == r.system.name }) {
+			systems = append(systems, r.system)
+		}
+		contestants = append(contestants, contestant{r.name, func(ctx context.Context) ([]figure, error) {
+			c, err := r.system.start(ctx, dir, s.options)
+			if err != nil {
+				return nil, err
+			}
+			defer c.stop()
+			op, err := r.prepare(c)
+			if err != nil {
+				return nil, err
+			}
+			figures, err := l.run(ctx, c, op)
+			return figures, errors.Join(err, c.alive())
+		}})
+	}
+	r := &report{Benchmark: s.name, Environment: environment(systems...), Settings: map[string]string{
+		"clients": fmt.Sprint(s.clients), "rounds": fmt.Sprint(o.rounds), "warm-up": o.warmup.String(), "duration": o.duration.String(),
+	}}
+	var err error
+	if r.Results, err = alternate(ctx, o.rounds, contestants, out); err != nil {
+		return nil, err
+	}
+	if err := r.print(out); err != nil {
+		return nil, err
+	}
+	for _, t := range s.targets {
+		r.Targets = append(r.Targets, t.judge(r.Results))
+		fmt.Fprintln(out, r.Targets[len(r.Targets)-1])
+	}
+	return r, nil
+}
+
+// judge says in a line how a target stands.
+func (t target) judge(results []result) string {
+	value := func(name string) float64 {
+		for _, r := range results {
+			if r.Name == name {
+				return valueOf(r.Median, t.figure)
+			}
+		}
+		return 0
+	}
+	of, over := value(t.of), value(t.over)
+	if over == 0 {
+		return fmt.Sprintf("target: %s of %s to %s was not measured", t.figure, t.of, t.over)
+	}
+	got, sign, verdict := of/over, "at most", "MISSED"
+	if t.atLeast {
+		sign = "at least"
+	}
+	if t.atLeast == (got >= t.threshold) || got == t.threshold {
+		verdict = "reached"
+	}
+	return fmt.Sprintf("target %s: %s of %s is %.2f times that of %s, wanted %s %.2f", verdict, t.figure, t.of, got, t.over, sign, t.threshold)
+}

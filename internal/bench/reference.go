@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+)
+
+// The references, by which ratios tell the same on every machine: what the consensus library and its store
+// do with nothing around them but net/http, and what net/http does with nothing behind it. Each is a process
+// of this program.
+const (
+	raftCommand     = "serve-raft"
+	constantCommand = "serve-constant"
+)
+
+// bareRaft is three nodes of the library as it comes, with a state machine that counts.
+func bareRaft() *system {
+	return &system{"bare raft", "v1.7.3", func(ctx context.Context, dir string, o nodeOptions) (*cluster, error) {
+		return launch(ctx, "raft", dir, o, func(dir string, ports []string) ([]*node, error) {
+			self, err := os.Executable()
+			if err != nil {
+				return nil, fmt.Errorf("finding this program: %w", err)
+			}
+			var nodes []*node
+			for i := range 3 {
+				id := fmt.Sprintf("n%d", i+1)
+				p, err := startProcess(id, dir, self, raftCommand, "--id", id, "--http", ports[i], "--raft", ports[3+i],
+					"--peers", strings.Join(ports[3:], ","), "--dir", filepath.Join(dir, id))
+				if err != nil {
+					return nodes, err
+				}
+				nodes = append(nodes, &node{p, id, "http://" + ports[i]})
+			}
+			return nodes, nil
+		}, raftLeader)
+	}}
+}
+
+// raftLeader finds the leader.
+func raftLeader(_ context.Context, nodes []*node) (int, error) {
+	for i, n := range nodes {
+		c, err := dialHTTP(n.url)
+		if err != nil {
+			return 0, err
+		}
+		status, _, err := c.do("GET", "/leader", nil)
+		c.close()
+		if err != nil {
+			return 0, err
+		}
+		if status == http.StatusOK {
+			return i, nil
+		}
+	}
+	return 0, errors.New("no node leads")
+}
+
+// counter is the state machine.
+type counter struct{ n uint64 }
+
+// Apply counts an entry.
+func (c *counter) Apply(*raft.Log) any { c.n++; return c.n }
+
+// Snapshot and Restore are not come to: a run is short.
+func (c *counter) Snapshot() (raft.FSMSnapshot, error) {
+	return nil, errors.New("there are no snapshots")
+}
+
+// Restore fails as Snapshot does.
+func (c *counter) Restore(io.ReadCloser) error { return errors.New("there are no snapshots") }
+
+// serveRaft is one node of the reference, until it is killed.
+func serveRaft(args []string) error {
+	f := flag.NewFlagSet(raftCommand, flag.ContinueOnError)
+	id, httpAddress, raftAddress := f.String("id", "", ""), f.String("http", "", ""), f.String("raft", "", "")
+	peers, dir := f.String("peers", "", ""), f.String("dir", "", "")
+	if err := f.Parse(args); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if err := os.MkdirAll(*dir, 0o700); err != nil {
+		return fmt.Errorf("making the directory: %w", err)
+	}
+	store, err := raftboltdb.NewBoltStore(filepath.Join(*dir, "raft.db"))
+	if err != nil {
+		return fmt.Errorf("opening the log: %w", err)
+	}
+	logs, err := raft.NewLogCache(512, store)
+	if err != nil {
+		return fmt.Errorf("opening the log: %w", err)
+	}
+	address, err := net.ResolveTCPAddr("tcp", *raftAddress)
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	transport, err := raft.NewTCPTransport(*raftAddress, address, 3, 10*time.Second, io.Discard)
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	cfg := raft.DefaultConfig()
+	cfg.LocalID, cfg.LogOutput, cfg.SnapshotThreshold = raft.ServerID(*id), io.Discard, 1<<40
+	snapshots := raft.NewDiscardSnapshotStore()
+	var members raft.Configuration
+	for i, peer := range strings.Split(*peers, ",") {
+		members.Servers = append(members.Servers, raft.Server{ID: raft.ServerID(fmt.Sprintf("n%d", i+1)), Address: raft.ServerAddress(peer)})
+	}
+	if err := raft.BootstrapCluster(cfg, logs, store, snapshots, transport, members); err != nil {
+		return fmt.Errorf("bootstrapping: %w", err)
+	}
+	node, err := raft.NewRaft(cfg, &counter{}, logs, store, snapshots, transport)
+	if err != nil {
+		return fmt.Errorf("starting: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /leader", func(w http.ResponseWriter, _ *http.Request) {
+		if node.State() != raft.Leader {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	mux.HandleFunc("POST /apply", func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			future := node.Apply(body, 10*time.Second)
+			if err = future.Error(); err == nil {
+				w.Header().Set("Content-Type", "application/json")
+				_ = json.NewEncoder(w).Encode(map[string]any{"count": future.Response()})
+				return
+			}
+		}
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	})
+	return http.ListenAndServe(*httpAddress, mux)
+}
+
+// constant is a server that answers the same to everyone.
+func constant(body []byte) *system {
+	return &system{"constant", "net/http", func(ctx context.Context, dir string, o nodeOptions) (*cluster, error) {
+		return launch(ctx, "constant", dir, o, func(dir string, ports []string) ([]*node, error) {
+			self, err := os.Executable()
+			if err != nil {
+				return nil, fmt.Errorf("finding this program: %w", err)
+			}
+			file := filepath.Join(dir, "body")
+			if err := os.WriteFile(file, body, 0o600); err != nil {
+				return nil, fmt.Errorf("writing what to answer: %w", err)
+			}
+			p, err := startProcess("constant", dir, self, constantCommand, "--http", ports[0], "--body", file)
+			if err != nil {
+				return nil, err
+			}
+			return []*node{{p, "constant", "http://" + ports[0]}}, nil
+		}, raftLeader)
+	}}
+}
+
+// serveConstant serves until it is killed.
+func serveConstant(args []string) error {
+	f := flag.NewFlagSet(constantCommand, flag.ContinueOnError)
+	address, file := f.String("http", "", ""), f.String("body", "", "")
+	if err := f.Parse(args); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	body, err := os.ReadFile(*file)
+	if err != nil {
+		return fmt.Errorf("reading what to answer: %w", err)
+	}
+	return http.ListenAndServe(*address, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(body)
+	}))
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// spread is over how many entities or keys a load is spread, unless it is said otherwise.
+const spread = 1000
+
+// scenarios are all loads. peer is nil if there is none to compare with.
+func scenarios(ours, bare, peer *system) []scenario {
+	all := []scenario{
+		{
+			name: "bump-64", about: "bumps of 1,000 entities by 64 clients", clients: 64, options: nodeOptions{entities: spread},
+			contestants: []rival{
+				{"tesd, all nodes", ours, bumps(spread, false)}, {"tesd, leader", ours, bumps(spread, true)}, {"bare raft", bare, applies},
+			},
+			targets: []target{
+				{throughput, "tesd, all nodes", "bare raft", true, 1.15}, {throughput, "tesd, leader", "bare raft", true, 1.5},
+				{throughput, "tesd, all nodes", "etcd", true, 3.5},
+			},
+		},
+		{
+			name: "bump-hot", about: "bumps of one entity by 64 clients", clients: 64, options: nodeOptions{entities: spread},
+			contestants: []rival{{"tesd, one entity", ours, bumps(1, false)}, {"tesd, spread", ours, bumps(spread, false)}},
+			targets: []target{
+				{throughput, "tesd, one entity", "tesd, spread", true, 0.9}, {throughput, "tesd, one entity", "etcd", true, 100},
+			},
+		},
+		{
+			name: "bump-256", about: "bumps of 1,000 entities by 256 clients", clients: 256, options: nodeOptions{entities: spread},
+			contestants: []rival{
+				{"tesd, all nodes", ours, bumps(spread, false)}, {"tesd, leader", ours, bumps(spread, true)}, {"bare raft", bare, applies},
+			},
+			targets: []target{
+				{throughput, "tesd, all nodes", "bare raft", true, 1.6}, {throughput, "tesd, leader", "bare raft", true, 1.9},
+			},
+		},
+		{
+			name: "bump-1", about: "bumps by one client, one after the other", clients: 1, options: nodeOptions{entities: spread},
+			contestants: []rival{{"tesd, leader", ours, bumps(spread, true)}, {"tesd, all nodes", ours, bumps(spread, false)}, {"bare raft", bare, applies}},
+			targets:     []target{{typical, "tesd, leader", "bare raft", false, 1.15}},
+		},
+		{
+			name: "read", about: "linearizable reads of an entity by 64 clients, over all nodes", clients: 64, options: nodeOptions{entities: spread},
+			contestants: []rival{{"tesd", ours, gets("")}, {"constant", constant(make([]byte, 400)), gets("")}},
+			targets:     []target{{throughput, "tesd", "constant", true, 0.5}, {throughput, "tesd", "etcd", true, 3}},
+		},
+		{
+			name: "read-stale", about: "stale reads of an entity by 64 clients, over all nodes", clients: 64, options: nodeOptions{entities: spread},
+			contestants: []rival{{"tesd", ours, gets("?consistency=stale")}, {"constant", constant(make([]byte, 400)), gets("")}},
+			targets:     []target{{throughput, "tesd", "constant", true, 0.8}},
+		},
+		registryScenario(ours),
+		{
+			name: "bump-large", about: "bumps by one client in a registry of 100,000 entities", clients: 1, options: nodeOptions{entities: 99_999},
+			contestants: []rival{{"100,000 entities", ours, bumps(99_999, true)}, {"41 entities", small(ours), bumps(40, true)}},
+			targets:     []target{{typical, "100,000 entities", "41 entities", false, 1.2}},
+		},
+	}
+	if peer == nil {
+		return all
+	}
+	for i := range all {
+		switch all[i].name {
+		case "bump-64":
+			all[i].contestants = append(all[i].contestants, rival{"etcd", peer, swaps(spread)})
+		case "bump-hot":
+			all[i].contestants = append(all[i].contestants, rival{"etcd", peer, swaps(1)})
+		case "read":
+			all[i].contestants = append(all[i].contestants, rival{"etcd", peer, ranges(spread)})
+		}
+	}
+	return all
+}
+
+// registryScenario reads a whole registry, and has a server answer the very same bytes.
+func registryScenario(ours *system) scenario {
+	var body []byte
+	read := func(query string) func(c *cluster) (operation, error) {
+		return func(c *cluster) (operation, error) {
+			return func(w *worker) (int, error) {
+				_, err := w.expect(w.next(), "GET", "/version/registry"+query, nil)
+				return 0, err
+			}, nil
+		}
+	}
+	first := func(c *cluster) (operation, error) {
+		conn, err := dialHTTP(c.nodes[0].url)
+		if err != nil {
+			return nil, err
+		}
+		defer conn.close()
+		_, answer, err := conn.do("GET", "/version/registry", nil)
+		if err != nil {
+			return nil, err
+		}
+		body = append(body[:0], answer...)
+		return read("")(c)
+	}
+	same := &system{"constant", "net/http", nil}
+	same.start = func(ctx context.Context, dir string, o nodeOptions) (*cluster, error) {
+		return constant(body).start(ctx, dir, o)
+	}
+	return scenario{
+		name: "read-registry", about: "reads of a registry of 41 entities by 64 clients, over all nodes", clients: 64, options: nodeOptions{entities: 40},
+		contestants: []rival{{"tesd", ours, first}, {"tesd, stale", ours, read("?consistency=stale")}, {"constant", same, gets("")}},
+		targets:     []target{{throughput, "tesd", "constant", true, 0.8}, {throughput, "tesd, stale", "constant", true, 0.8}},
+	}
+}
+
+// small is a system with 41 entities, whatever the scenario has.
+func small(s *system) *system {
+	return &system{s.name, s.version, func(ctx context.Context, dir string, o nodeOptions) (*cluster, error) {
+		o.entities = 40
+		return s.start(ctx, dir, o)
+	}}
+}
+
+// expect sends a request that must be answered with 200.
+func (w *worker) expect(node int, method, path string, body []byte) ([]byte, error) {
+	status, answer, err := w.do(node, method, path, body)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("%s %s: status %d: %.200s", method, path, status, answer)
+	}
+	return answer, err
+}
+
+// bumps raises one of so many entities, through the leader or all nodes in turn.
+func bumps(entities int, leader bool) func(*cluster) (operation, error) {
+	return func(*cluster) (operation, error) {
+		return func(w *worker) (int, error) {
+			id := entityID
+			if entities > 1 {
+				id = spreadID(w.rng.IntN(entities))
+			}
+			node := 0
+			if !leader {
+				node = w.next()
+			}
+			_, err := w.expect(node, "POST", "/version/bump", []byte(`{"scope":"patch","entityId":"`+id+`"}`))
+			return 0, err
+		}, nil
+	}
+}
+
+// applies puts as much as a bump is into the log of the reference, at its leader.
+func applies(*cluster) (operation, error) {
+	body := []byte(`{"scope":"patch","entityId":"` + spreadID(0) + `"}`)
+	return func(w *worker) (int, error) {
+		_, err := w.expect(0, "POST", "/apply", body)
+		return 0, err
+	}, nil
+}
+
+// gets reads an entity from all nodes in turn.
+func gets(query string) func(*cluster) (operation, error) {
+	return func(*cluster) (operation, error) {
+		return func(w *worker) (int, error) {
+			_, err := w.expect(w.next(), "GET", "/version/entities/"+spreadID(w.rng.IntN(spread))+query, nil)
+			return 0, err
+		}, nil
+	}
+}
+
+// swaps raises a version under one of so many keys of etcd, by comparing and swapping, through all nodes in
+// turn. The clients know at once what the others have written: that is as few conflicts as there can be.
+func swaps(keys int) func(*cluster) (operation, error) {
+	return func(*cluster) (operation, error) {
+		var mu sync.Mutex
+		values := make([]int, keys)
+		put := func(w *worker, key string, from, to int) (bool, error) {
+			encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+			compare := `{"target":"VALUE","result":"EQUAL","key":"` + encode(key) + `","value":"` + encode(version(from)) + `"}`
+			if from == 0 {
+				compare = `{"target":"CREATE","result":"EQUAL","key":"` + encode(key) + `","createRevision":"0"}`
+			}
+			answer, err := w.expect(w.next(), "POST", "/v3/kv/txn", []byte(`{"compare":[`+compare+`],"success":[{"requestPut":{"key":"`+
+				encode(key)+`","value":"`+encode(version(to))+`"}}]}`))
+			if err != nil {
+				return false, err
+			}
+			var done struct{ Succeeded bool }
+			if err := json.Unmarshal(answer, &done); err != nil {
+				return false, fmt.Errorf("reading the answer of etcd: %w", err)
+			}
+			return done.Succeeded, nil
+		}
+		return func(w *worker) (conflicts int, err error) {
+			i := w.rng.IntN(keys)
+			for {
+				mu.Lock()
+				from := values[i]
+				mu.Unlock()
+				ok, err := put(w, spreadID(i), from, from+1)
+				if err != nil {
+					return conflicts, err
+				}
+				if ok {
+					mu.Lock()
+					values[i] = max(values[i], from+1)
+					mu.Unlock()
+					return conflicts, nil
+				}
+				conflicts++
+			}
+		}, nil
+	}
+}
+
+func version(n int) string { return "1.0." + strconv.Itoa(n) }
+
+// ranges reads one of so many keys of etcd, linearizably, from all nodes in turn.
+func ranges(keys int) func(*cluster) (operation, error) {
+	return func(c *cluster) (operation, error) {
+		w := &worker{urls: []string{c.nodes[0].url}, conns: make([]*httpConn, 1)}
+		body := make([][]byte, keys)
+		value := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", 350))) // as much as an entity
+		for i := range keys {
+			key := base64.StdEncoding.EncodeToString([]byte(spreadID(i)))
+			if _, err := w.expect(0, "POST", "/v3/kv/put", []byte(`{"key":"`+key+`","value":"`+value+`"}`)); err != nil {
+				return nil, err
+			}
+			body[i] = []byte(`{"key":"` + key + `"}`)
+		}
+		w.conns[0].close()
+		return func(w *worker) (int, error) {
+			_, err := w.expect(w.next(), "POST", "/v3/kv/range", body[w.rng.IntN(keys)])
+			return 0, err
+		}, nil
+	}
+}
