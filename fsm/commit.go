@@ -113,7 +113,7 @@ func (r *registry) checkPut(e *Entity, old *slot, createOnly bool) *Refusal {
 		return refuseVersion(e.ID, e.CurrentVersion, old.version)
 	case old == nil && e.CurrentVersion == "":
 		refusal := refuse(CodeInvalidRequest, e.ID)
-		refusal.Problems = []Problem{{"currentVersion", "is required to create an entity"}}
+		refusal.Problems = versionIsRequired()
 		return refusal
 	case old == nil && r.entities >= MaxEntities:
 		refusal := refuse(CodeTooLarge, e.ID)

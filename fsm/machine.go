@@ -155,7 +155,7 @@ func (m *Machine) answer(c *Command) Result {
 		return refused(c, refuse(CodeTooMany, ""))
 	}
 	result := m.execute(c, request)
-	if result.Refusal == nil || result.Refusal.Code.kept() {
+	if result.Refusal == nil || result.Refusal.kept() {
 		m.keepKey(name, hash, c, &result)
 	}
 	return result

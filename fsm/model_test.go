@@ -122,9 +122,7 @@ func (m *model) apply(c fsm.Command) outcome {
 		return k.answer
 	}
 	answer := m.execute(c)
-	if answer.Code != fsm.CodeInvalidRequest {
-		m.keys[c.Key] = modelKey{c.Registry, request, m.age, answer}
-	}
+	m.keys[c.Key] = modelKey{c.Registry, request, m.age, answer}
 	return answer
 }
 

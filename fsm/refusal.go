@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -27,8 +28,10 @@ const (
 
 // kept reports whether a refusal is an answer that an idempotency key remembers:
 // those that a repeat could otherwise turn into another answer.
-func (c Code) kept() bool {
-	switch c {
+func (r *Refusal) kept() bool {
+	switch r.Code {
+	case CodeInvalidRequest: // of its kind the one that depends on the state
+		return slices.Equal(r.Problems, versionIsRequired())
 	case CodeRegistryNotFound, CodeEntityNotFound, CodeVersionConflict, CodeEntityExists, CodeHasChildren,
 		CodeRevisionMismatch, CodeRegistryInvalid, CodeVersionOverflow:
 		return true
@@ -111,6 +114,11 @@ func refuseRevision(expected, actual uint64) *Refusal {
 		Expected: strconv.FormatUint(expected, 10), Actual: strconv.FormatUint(actual, 10)}
 }
 
+// versionIsRequired is what is wrong with a put that would create an entity without a version.
+func versionIsRequired() []Problem {
+	return []Problem{{"currentVersion", "is required to create an entity"}}
+}
+
 // slim returns what an idempotency key must remember of the refusal of c: what its repeat
 // does not bring along.
 func (r *Refusal) slim(c *Command) *Refusal {
@@ -125,6 +133,9 @@ func (r *Refusal) slim(c *Command) *Refusal {
 func (r *Refusal) whole(c *Command) *Refusal {
 	w := *r
 	w.Expected = c.expected(&w)
+	if w.Code == CodeInvalidRequest {
+		w.Problems = versionIsRequired()
+	}
 	return refused(c, &w).Refusal
 }
 

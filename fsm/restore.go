@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // ErrBadSnapshot says that a snapshot is damaged or not one of this format. The
@@ -38,6 +39,9 @@ type snapshotReader struct {
 func (s *snapshotReader) read() error {
 	magic := make([]byte, len(snapshotMagic))
 	if _, err := io.ReadFull(s.r, magic); err != nil || string(magic) != snapshotMagic {
+		if bytes.HasPrefix(magic, []byte(snapshotFormat)) {
+			return fmt.Errorf("it is of format %q, and this build of tesd reads %q", bytes.TrimSpace(magic), strings.TrimSpace(snapshotMagic))
+		}
 		return fmt.Errorf("it does not start with %q", snapshotMagic)
 	}
 	for n := 0; ; n++ {

@@ -8,12 +8,13 @@ import (
 	"hash/crc32"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tesd/tesd/fsm"
 )
 
-const snapshotMagic = "tesd snapshot 1\n"
+const snapshotMagic = "tesd snapshot 2\n"
 
 // section is one of a snapshot's, as its layout is documented.
 type section struct {
@@ -156,10 +157,18 @@ func TestRestoreRejectsLies(t *testing.T) {
 }
 
 func TestRestoreOfNoSnapshot(t *testing.T) {
-	for _, b := range []string{"", "tesd", "tesd snapshot 2\n", snapshotMagic, snapshotMagic + "\x06\x00\x00\x00\x00\x00", snapshotMagic + "\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
+	for _, b := range []string{"", "tesd", "tesd snapshot 1\n", snapshotMagic, snapshotMagic + "\x06\x00\x00\x00\x00\x00", snapshotMagic + "\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
 		if _, err := fsm.Restore(bytes.NewReader([]byte(b))); !errors.Is(err, fsm.ErrBadSnapshot) {
 			t.Errorf("%q: %v", b, err)
 		}
+	}
+}
+
+// TestRestoreOfAnotherFormat tells a snapshot of another build from a damaged one.
+func TestRestoreOfAnotherFormat(t *testing.T) {
+	_, err := fsm.Restore(strings.NewReader("tesd snapshot 1\n\x01\x02"))
+	if err == nil || !strings.Contains(err.Error(), `it is of format "tesd snapshot 1", and this build of tesd reads "tesd snapshot 2"`) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 // of the section types below, registry by registry; the last section is the end,
 // which holds the state hash.
 const (
-	snapshotMagic = "tesd snapshot 1\n"
+	snapshotFormat = "tesd snapshot "
+	snapshotMagic  = snapshotFormat + "2\n"
 
 	sectionHead     = 1 // cluster, clocks, registry names
 	sectionRegistry = 2 // one registry's own fields
