@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,11 +40,22 @@ func TestScripts(t *testing.T) {
 			e.Setenv("TESD_ENDPOINTS", up.URL)
 			e.Setenv("KEY", fakeKey)
 			e.Setenv("WATCHED", newWatched(tb))
-			first := chain("r").Events[0]
-			receipt, err := json.Marshal(client.Receipt{RegistryID: "r", Revision: first.Revision, Payload: first.Payload,
-				Hash: first.Hash, Signature: first.Signature, KeyID: first.KeyID})
-			return errors.Join(err,
-				os.WriteFile(e.WorkDir+"/receipt.json", receipt, 0o600),
+			var lines, receipts [][]byte // of the transactions of a history, in JSON
+			for _, event := range chain("r").Events {
+				line, err := json.Marshal(event)
+				receipt, err2 := json.Marshal(client.Receipt{RegistryID: "r", Revision: event.Revision, Payload: event.Payload,
+					Hash: event.Hash, Signature: event.Signature, KeyID: event.KeyID})
+				if err := errors.Join(err, err2); err != nil {
+					return err
+				}
+				lines, receipts = append(lines, line), append(receipts, receipt)
+			}
+			array := func(elements ...[]byte) []byte { return fmt.Appendf(nil, "[%s]", bytes.Join(elements, []byte(","))) }
+			return errors.Join(
+				os.WriteFile(e.WorkDir+"/receipt.json", receipts[0], 0o600),
+				os.WriteFile(e.WorkDir+"/receipts.json", array(receipts[0], receipts[1]), 0o600),
+				os.WriteFile(e.WorkDir+"/lines.json", bytes.Join(lines, []byte("\n")), 0o600),
+				os.WriteFile(e.WorkDir+"/filtered.json", array(lines[0], lines[2]), 0o600),
 				os.WriteFile(e.WorkDir+"/k.key", []byte(fakeKey), 0o600),
 				os.WriteFile(e.WorkDir+"/example-registry.json", exampleRegistry, 0o600))
 		},

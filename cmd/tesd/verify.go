@@ -8,10 +8,8 @@ import (
 	"os"
 	"slices"
 
-	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 	"github.com/tesd/tesd/client"
-	"github.com/tesd/tesd/internal/intake"
 )
 
 // defaultKeyEnv is the environment variable that holds the signing key unless told otherwise.
@@ -35,9 +33,9 @@ func (f *keyFlags) given() bool { return f.file != "" || f.envGiven() }
 
 func (a *app) verifyCommand() *cobra.Command {
 	var (
-		history bool
-		keys    keyFlags
-		t       *tool
+		history, each bool
+		keys          keyFlags
+		t             *tool
 	)
 	c := &cobra.Command{
 		Use:     "verify <FILE | --history> [flags]",
@@ -47,9 +45,10 @@ func (a *app) verifyCommand() *cobra.Command {
 carries the hash of the one before it, and that what is told of a transaction is what was
 signed.
 
-FILE is JSON, one receipt or a history with receipts, such as "tesd history --receipts
--o json" writes; "-" is standard input. It is checked without a server. With --history the
-whole history is read from the cluster.
+FILE is JSON, one receipt or transactions with receipts, such as "tesd history --receipts
+-o json" writes; "-" is standard input. It is checked without a server. Of a history none may be
+missing between two others, unless --each says to look at each by itself. With --history the whole
+history is read from the cluster.
 
 The key is the value of the environment variable that --signing-key-env names, or what
 --key-file holds, byte by byte. Without a key only hashes and the chain are checked: that
@@ -63,10 +62,13 @@ What does not hold makes the exit code 8.`,
 	}
 	t = a.tool(c)
 	c.Flags().BoolVar(&history, "history", false, "check the whole history of the registry")
+	c.Flags().BoolVar(&each, "each", false, "check each by itself, and not that none is missing between them")
 	addKeyFlags(c, &keys)
 	return a.command(c, func(ctx context.Context, args []string) error {
 		if history == (len(args) == 1) {
 			return usagef("name a file, or give --history")
+		} else if history && each {
+			return usagef("--each is for a file")
 		}
 		key, err := a.signingKey(keys)
 		if err != nil {
@@ -77,9 +79,9 @@ What does not hold makes the exit code 8.`,
 		if history {
 			done, err = t.verifyHistory(ctx, v)
 		} else {
-			done, err = a.verifyFile(v, args[0])
+			done, err = a.verifyFile(v, args[0], each)
 		}
-		return a.verdict(t.format, key, done, err)
+		return a.verdict(t.format, key, done, !each, err)
 	})
 }
 
@@ -104,42 +106,6 @@ func (a *app) signingKey(f keyFlags) ([]byte, error) {
 		return nil, usagef("--signing-key-env names %s, which is not set", f.env)
 	}
 	return []byte(key), nil
-}
-
-// verifyFile checks a receipt or a history in a file.
-func (a *app) verifyFile(v client.Verifier, path string) (client.Verified, error) {
-	raw, err := a.readInput(path)
-	if err != nil {
-		return client.Verified{}, fmt.Errorf("reading receipts: %w", err)
-	}
-	var file struct {
-		client.Receipt
-		Events         *[]client.Event `json:"events"`
-		OldestRevision uint64          `json:"oldestRevision"`
-		Next           uint64          `json:"next"`
-	}
-	if intake.IsArray(raw) {
-		file.Events = new([]client.Event)
-		err = json.Unmarshal(raw, file.Events)
-	} else {
-		err = json.Unmarshal(raw, &file)
-	}
-	switch {
-	case err != nil:
-		return client.Verified{}, fmt.Errorf("%s: %w", path, err)
-	case file.Events == nil && file.Payload == "":
-		return client.Verified{}, fmt.Errorf("%s: neither a receipt nor a history", path)
-	case file.Events == nil:
-		return v.VerifyReceipt(file.Receipt)
-	}
-	if len(*file.Events) == 0 && file.Revision == 0 && file.OldestRevision == 0 {
-		return client.Verified{}, fmt.Errorf("%s: there are no transactions in it", path) // nothing that could have been false
-	}
-	done, err := v.VerifyHistory(*file.Events)
-	if err == nil && file.Next == 0 && !intake.IsArray(raw) {
-		err = checkEnd(done, file.Revision)
-	}
-	return done, err
 }
 
 // checkEnd checks that a history reaches the revision that the registry was at.
@@ -206,6 +172,7 @@ type verification struct {
 	First      uint64 `json:"first,omitempty"`
 	Last       uint64 `json:"last,omitempty"`
 	Head       string `json:"head,omitempty"`
+	Chain      bool   `json:"chain"` // each carries the hash of the one before it, and none is missing between
 	Complete   bool   `json:"complete"`
 	Signatures bool   `json:"signatures"` // were checked
 	KeyID      string `json:"keyId,omitempty"`
@@ -216,7 +183,7 @@ type verification struct {
 
 // verdict writes what was checked and found right, and returns err. An error that is none
 // of verification leaves nothing to write.
-func (a *app) verdict(f format, key []byte, done client.Verified, err error) error {
+func (a *app) verdict(f format, key []byte, done client.Verified, chain bool, err error) error {
 	failed, unverified := errors.AsType[*client.VerificationError](err)
 	if err != nil && !unverified {
 		return err
@@ -226,7 +193,7 @@ func (a *app) verdict(f format, key []byte, done client.Verified, err error) err
 	}
 	out := verification{
 		Verified: err == nil, Receipts: done.Receipts, RegistryID: done.RegistryID, ClusterID: done.ClusterID,
-		First: done.First, Last: done.Last, Head: done.Head, Complete: done.Complete, Signatures: done.Signatures,
+		First: done.First, Last: done.Last, Head: done.Head, Chain: chain, Complete: done.Complete, Signatures: done.Signatures,
 	}
 	if len(key) > 0 {
 		out.KeyID = client.KeyID(key)
@@ -250,9 +217,12 @@ func (p *page) verification(v verification) {
 	if v.First == v.Last {
 		revisions = fmt.Sprint(v.First)
 	}
-	if v.Complete {
+	switch {
+	case !v.Chain:
+		revisions += "; that none is missing was not checked"
+	case v.Complete:
 		revisions += ", from the very first on"
-	} else {
+	default:
 		revisions += "; what came before was not checked"
 	}
 	signatures := "NOT CHECKED, for want of a key"
@@ -260,5 +230,5 @@ func (p *page) verification(v verification) {
 		signatures = "made with key " + v.KeyID
 	}
 	p.facts("verified", count(v.Receipts, "transaction", "transactions"), "registry", v.RegistryID, "cluster", v.ClusterID,
-		"revisions", revisions, "head", v.Head, "signatures", signatures)
+		"revisions", revisions, "head", orDash(v.Head), "signatures", signatures)
 }
