@@ -140,7 +140,18 @@ func (c *Client) attempt(ctx context.Context, endpoint string, call *call) (*ans
 	if resp.StatusCode/100 != 2 {
 		return nil, call.refusal(endpoint, resp, body)
 	}
+	if isPage(resp) { // of a portal, say: what became of a write nobody knows
+		return nil, &Error{
+			Message: "a web page answers there, not tesd", Outcome: call.outcome(OutcomeUnknown), Endpoint: endpoint,
+			IdempotencyKey: call.key, again: true, stray: true,
+		}
+	}
 	return &answer{endpoint: endpoint, header: resp.Header, body: body}, nil
+}
+
+// isPage tells whether an answer is for people to look at. None of tesd's is.
+func isPage(resp *http.Response) bool {
+	return strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
 }
 
 // request makes the HTTP request of a call to one endpoint.
@@ -178,6 +189,11 @@ func (call *call) refusal(endpoint string, resp *http.Response, body []byte) *Er
 		e.RequestID = said.Context.RequestID
 	} else {
 		e.Message = strings.TrimSpace(string(body[:min(len(body), 4<<10)]))
+	}
+	if status == http.StatusNotFound && isPage(resp) {
+		e.Status, e.again, e.stray = 0, true, true // nothing was looked up
+		e.Message = "a web page answers there with status 404, not tesd"
+		e.Outcome = OutcomeNotApplied
 	}
 	if e.Outcome == "" { // not tesd's answer, so it promises nothing
 		switch {

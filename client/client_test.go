@@ -238,6 +238,32 @@ func newClient(t *testing.T, endpoints []string, options ...client.Option) *clie
 	return c
 }
 
+// TestWebPagesAreNotTesd has web pages at an endpoint: they are not taken for answers, and the next endpoint is
+// asked.
+func TestWebPagesAreNotTesd(t *testing.T) {
+	page := func(status int) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.WriteHeader(status)
+			io.WriteString(w, "<html>hello</html>")
+		}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	real := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"revision":1}`) }))
+	defer real.Close()
+	for _, status := range []int{200, 404} {
+		c := newClient(t, []string{page(status), real.URL})
+		if r, err := c.Entity(t.Context(), "a"); err != nil || r.Revision != 1 {
+			t.Errorf("with another endpoint: %+v, %v", r, err)
+		}
+		alone := newClient(t, []string{page(status)})
+		if _, err := alone.Entity(t.Context(), "a"); !errors.Is(err, client.ErrUnavailable) || !strings.Contains(err.Error(), "web page") {
+			t.Errorf("status %d: %v", status, err)
+		}
+	}
+}
+
 // TestConcurrentUse lets the race detector see many callers of one client.
 func TestConcurrentUse(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

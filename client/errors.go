@@ -52,6 +52,7 @@ type Error struct {
 	err   error // the failure beneath, if it was not an answer
 	ended error // what ended the call while another attempt might have fared better
 	again bool  // another attempt may fare better
+	stray bool  // at another endpoint only: this one is not tesd's
 }
 
 // Error says how the last attempt failed, what kept the call from another one and, of a write that may

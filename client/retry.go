@@ -73,7 +73,7 @@ func (c *Client) send(ctx context.Context, call call) (*answer, error) {
 			}
 			return nil, failed
 		}
-		if call.once && n == len(c.endpoints) {
+		if (call.once || failed.stray) && n >= len(c.endpoints) {
 			return nil, failed
 		}
 		if (call.key != "" || call.changes) && !unknown && told != nil && n >= len(c.endpoints) && timeLeft(ctx) < attemptLeast {

@@ -127,6 +127,7 @@ func errNoEntity() error { return invalid("the id of the entity is empty") }
 // HistoryOptions select the transactions that [Client.History] answers.
 type HistoryOptions struct {
 	After    uint64 // those after this revision
+	All      bool   // fails with [CodeRevisionCompacted] unless all of those are kept, also if After is 0
 	Limit    int    // no more than this many; 0 leaves it to the server, which gives at most 1,000
 	Last     int    // the newest this many, unless 0
 	EntityID string // those that changed this entity, unless empty
@@ -136,7 +137,7 @@ type HistoryOptions struct {
 // History reads one page of the registry's transactions, oldest first.
 func (c *Client) History(ctx context.Context, o HistoryOptions, options ...ReadOption) (*HistoryResponse, error) {
 	q := url.Values{}
-	if o.After != 0 {
+	if o.After != 0 || o.All {
 		q.Set("after", strconv.FormatUint(o.After, 10))
 	}
 	if o.Limit != 0 {

@@ -41,6 +41,9 @@ func (n *Node) clusterID(view fsm.View) string {
 }
 
 func (n *Node) role(c *consensus) Role {
+	if n.removed.Load() {
+		return Nonvoter // whatever its log says
+	}
 	switch c.raft.State() {
 	case raft.Leader:
 		return Leader
@@ -75,6 +78,7 @@ func (n *Node) Members(ctx context.Context) []Member {
 		if s.ID == c.index.id {
 			status := n.Status()
 			members[i].Status = &status
+			members[i].Voter = members[i].Voter && !n.removed.Load()
 			continue
 		}
 		group.Go(func() {
@@ -91,7 +95,12 @@ func (n *Node) Members(ctx context.Context) []Member {
 func (n *Node) founders() []Member {
 	var members []Member
 	for _, p := range n.cfg.Peers {
-		members = append(members, Member{ID: p.ID, RaftAddress: p.Address, Voter: true})
+		m := Member{ID: p.ID, RaftAddress: p.Address, Voter: true}
+		if p.ID == n.cfg.NodeID {
+			status := n.Status()
+			m.Status, m.Voter = &status, false
+		}
+		members = append(members, m)
 	}
 	return members
 }
@@ -123,7 +132,7 @@ func (n *Node) Ready() []Check {
 	leader := nodeIDOf(c.leader.get().id)
 	checks := []Check{
 		{"running", !n.draining.Load(), "the node is shutting down"},
-		{"member", isMember(c.raft.GetConfiguration().Configuration().Servers, c.index.id), "the node is not in the cluster's configuration"},
+		{"member", !n.removed.Load() && isMember(c.raft.GetConfiguration().Configuration().Servers, c.index.id), "the node is not in the cluster's configuration"},
 		{"leader", leader != "", "no leader is known"},
 		{"founded", view.Founded(), n.unfounded()},
 		{"reads", n.heard.Load(), "no read index round has been completed since the start"},

@@ -328,6 +328,9 @@ func (m *membership) fit(ctx context.Context, s *raft.Server) error {
 // until another node is known to lead.
 func (m *membership) transfer(ctx context.Context, id string) error {
 	others := func(s raft.Server) bool { return s.Suffrage == raft.Voter && s.ID != m.c.index.id }
+	if id == m.n.cfg.NodeID {
+		return nil // it leads
+	}
 	if !slices.ContainsFunc(m.servers, others) {
 		return membershipError("there is no other voter that could lead")
 	}
@@ -340,8 +343,6 @@ func (m *membership) transfer(ctx context.Context, id string) error {
 		return notReady("leadership could not be handed over: there is no node that could take it")
 	case to == nil:
 		return fmt.Errorf("%w: %q", ErrNoNode, id)
-	case to.ID == m.c.index.id:
-		return nil
 	case to.Suffrage != raft.Voter:
 		return membershipError("node %s is no voter yet", id)
 	case m.c.handovers.failed(m.term, to.ID):

@@ -232,7 +232,10 @@ func (n *Node) await(ctx context.Context, begin func() raft.Future) error {
 		errors.Is(err, raft.ErrEnqueueTimeout), errors.Is(err, raft.ErrAbortedByRestore):
 		return errNotLeader
 	}
-	return unknown(err) // leadership lost, a store's error, a shutdown: the entry may be on disks
+	if errors.Is(err, raft.ErrLeadershipLost) {
+		err = errors.New("the node stopped leading before it knew the entry to be at a majority")
+	}
+	return unknown(err) // or a store's error, or a shutdown: the entry may be on disks
 }
 
 // forward sends a batch to the leader and waits for the outcomes. It gives the batch
@@ -269,6 +272,8 @@ func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) 
 	switch {
 	case errors.Is(err, errNotSent):
 		refuseAll(own, errNotLeader)
+	case errors.Is(err, context.Canceled):
+		refuseAll(own, unknown(errors.New("the leader that had it does not lead any more")))
 	case err != nil:
 		refuseAll(own, unknown(fmt.Errorf("the way to the leader broke: %w", err)))
 	case len(reply.Outcomes) != len(own):

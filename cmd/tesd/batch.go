@@ -75,7 +75,7 @@ func (a *app) batch(ctx context.Context, t *tool, req client.BatchRequest) error
 		return err
 	}
 	a.replayed(resp.Replayed)
-	return a.print(t.format, resp, func(p *page) {
+	return a.printDone(t.format, resp, resp.RegistryID, resp.Revision, func(p *page) {
 		moves := 0
 		for i, result := range resp.Results {
 			p.gap()

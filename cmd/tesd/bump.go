@@ -105,7 +105,7 @@ func (a *app) bump(ctx context.Context, t *tool, req client.BumpRequest) error {
 		return err
 	}
 	a.replayed(resp.Replayed)
-	return a.print(t.format, resp, func(p *page) {
+	return a.printDone(t.format, resp, resp.RegistryID, resp.Revision, func(p *page) {
 		if resp.DryRun {
 			p.tree(resp.Bumped, resp.Changes)
 			p.gap()

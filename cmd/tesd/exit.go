@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,7 +46,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case usage:
+	case usage, refused != nil && refused.Status == 0 && errors.Is(err, client.ErrInvalid): // it was not worth sending
 		return exitUsage
 	case errors.Is(err, client.ErrVerification), errors.Is(err, fsm.ErrBadSnapshot):
 		return exitVerification
@@ -73,6 +74,7 @@ func (a *app) exit(command *cobra.Command, err error) int {
 		// Cobra found fault with the command line; its message may come with suggestions
 		// on lines of their own.
 		message := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n\n", "; ")
+		message = regexp.MustCompile(`strconv\.\w+: parsing ".*": `).ReplaceAllString(message, "") // which is Go's affair
 		err = &usageError{strings.Join(strings.Fields(message), " ")}
 	}
 	code := exitCode(err)

@@ -51,6 +51,7 @@ receipts, as JSON, is what "tesd verify FILE" checks.`,
 		case given("limit") && o.Limit < 1:
 			return usagef("--limit is %d, not above 0", o.Limit)
 		}
+		o.All = given("after")
 		if len(args) == 1 {
 			o.EntityID = args[0]
 			if err := fsm.CheckEntityID(o.EntityID); err != nil {

@@ -105,7 +105,9 @@ func (m *member) run(ctx context.Context) error {
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          m.log.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		// OPTIONS * is answered as any other path that is none.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     m.log.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {

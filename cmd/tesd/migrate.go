@@ -52,7 +52,7 @@ func (a *app) migrate(ctx context.Context, t *tool, req client.MigrateRequest) e
 		return err
 	}
 	a.replayed(resp.Replayed)
-	return a.print(t.format, resp, func(p *page) {
+	return a.printDone(t.format, resp, resp.RegistryID, resp.Revision, func(p *page) {
 		if !resp.Migrated {
 			p.line("nothing was imported: registry %s is at revision %d already", resp.RegistryID, resp.Revision)
 			return

@@ -51,6 +51,14 @@ func (a *app) print(f format, value any, table func(p *page)) error {
 	return nil
 }
 
+// printDone is print for a change that was made: that it cannot be told does not undo it.
+func (a *app) printDone(f format, value any, registry string, revision uint64, table func(p *page)) error {
+	if err := a.print(f, value, table); err != nil {
+		return fmt.Errorf("it is done, registry %s is at revision %d, but %w", registry, revision, err)
+	}
+	return nil
+}
+
 // page begins a page for standard output: in colours and as wide as the terminal is, if it is one.
 func (a *app) page(out *bytes.Buffer) *page {
 	p := &page{out: out}

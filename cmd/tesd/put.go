@@ -119,7 +119,7 @@ it again above that version only.`,
 // entityWritten tells what became of a put or a delete.
 func (a *app) entityWritten(f format, id string, resp *client.EntityWriteResponse) error {
 	a.replayed(resp.Replayed)
-	return a.print(f, resp, func(p *page) {
+	return a.printDone(f, resp, resp.RegistryID, resp.Revision, func(p *page) {
 		if len(resp.Changes) == 0 {
 			p.line("nothing was changed: %s is like that already", id)
 			p.gap()

@@ -35,7 +35,7 @@ that names one, such as >=1.4.0-0. ENTITY must exist already. The wait as a whol
 	}
 	t = a.tool(c)
 	c.ValidArgsFunction = suggestOne(t.suggestEntities)
-	c.Flags().Lookup("timeout").Usage += "; with --wait, how long to wait (default 5m)"
+	c.Flags().Lookup("timeout").Usage += "; with --wait, how long to wait, by default 5m"
 	c.Flags().StringVar(&wait, "wait", "", "wait until the version meets this `constraint`, for as long as --timeout says")
 	return a.command(c, func(ctx context.Context, args []string) error {
 		if err := fsm.CheckEntityID(args[0]); err != nil {

@@ -32,8 +32,25 @@ connections that the node tells of transactions, if it has any.`,
 		if err != nil {
 			return err
 		}
+		if resp.ClusterID == "" { // of a node that waits to become a member; another may know more
+			resp = t.founded(ctx, resp)
+		}
 		return a.print(t.format, resp, func(p *page) { p.status(resp) })
 	})
+}
+
+// founded is the cluster as the first node sees it that is part of one, or what was told before.
+func (t *tool) founded(ctx context.Context, told *client.ClusterStatus) *client.ClusterStatus {
+	for _, endpoint := range t.endpointList() {
+		c, err := client.New([]string{endpoint}, client.WithTimeout(t.timeout))
+		if err != nil {
+			continue
+		}
+		if resp, err := c.Cluster(ctx); err == nil && resp.ClusterID != "" {
+			return resp
+		}
+	}
+	return told
 }
 
 func (p *page) status(s *client.ClusterStatus) {

@@ -22,12 +22,12 @@ type tool struct {
 	format    format
 	key       string
 
-	keyGiven func() bool
+	given func(flag string) bool
 }
 
 // tool adds the flags of a command that asks a cluster.
 func (a *app) tool(c *cobra.Command) *tool {
-	t := &tool{app: a, keyGiven: func() bool { return false }}
+	t := &tool{app: a, given: c.Flags().Changed}
 	c.Flags().StringVar(&t.endpoints, "endpoints", "",
 		"base `URLs` of the nodes, with commas between; also TESD_ENDPOINTS (default "+defaultEndpoints+")")
 	c.Flags().StringVar(&t.registry, "registry", "",
@@ -43,7 +43,6 @@ func (a *app) writer(c *cobra.Command) *tool {
 	t := a.tool(c)
 	c.Flags().StringVar(&t.key, "idempotency-key", "",
 		"`key` under which the cluster applies this once, however often it is sent; also TESD_IDEMPOTENCY_KEY (default a new one)")
-	t.keyGiven = func() bool { return c.Flags().Changed("idempotency-key") }
 	return t
 }
 
@@ -53,16 +52,26 @@ func addFormat(c *cobra.Command, f *format) {
 	c.Flags().VarP(f, "output", "o", "how to write the data")
 }
 
-// client makes the client that the flags and the environment ask for.
-func (t *tool) client() (*client.Client, error) {
-	var endpoints []string
+// endpointList is the nodes that the flags and the environment name.
+func (t *tool) endpointList() (endpoints []string) {
 	for endpoint := range strings.SplitSeq(cmp.Or(t.endpoints, t.app.getenv("TESD_ENDPOINTS"), defaultEndpoints), ",") {
 		endpoints = append(endpoints, strings.TrimSpace(endpoint))
 	}
-	c, err := client.New(endpoints,
+	return endpoints
+}
+
+// client makes the client that the flags and the environment ask for.
+func (t *tool) client() (*client.Client, error) {
+	for name, value := range map[string]string{"endpoints": t.endpoints, "registry": t.registry} {
+		if value == "" && t.given(name) {
+			// Whoever passes a variable that happens to be empty would work on another registry, or cluster.
+			return nil, usagef("--%s is empty; leave it out for the default", name)
+		}
+	}
+	c, err := client.New(t.endpointList(),
 		client.WithRegistry(cmp.Or(t.registry, t.app.getenv("TESD_REGISTRY"))), client.WithTimeout(t.timeout))
 	if err != nil {
-		return nil, usagef("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+		return nil, usagef("%s", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "making a tesd client: "), "\n", "; "))
 	}
 	return c, nil
 }
@@ -80,7 +89,7 @@ func (t *tool) write() (*client.Client, client.WriteOption, error) {
 // idempotencyKey returns the option that gives a write its key.
 func (t *tool) idempotencyKey() (client.WriteOption, error) {
 	key := cmp.Or(t.key, t.app.getenv("TESD_IDEMPOTENCY_KEY"))
-	if t.keyGiven() && t.key == "" {
+	if t.given("idempotency-key") && t.key == "" {
 		// Whoever passes a variable that happens to be empty counts on a key that is not there.
 		return nil, usagef("--idempotency-key is empty; leave it out to have one made")
 	}

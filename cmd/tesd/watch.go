@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/tesd/tesd/client"
@@ -95,7 +96,14 @@ func (t *tool) watch(ctx context.Context, f watchFlags) error {
 	if err != nil {
 		return err
 	}
-	f.o.Trouble = func(err error) { t.app.tell("The watch goes on elsewhere: %s\n", printable(err.Error())) }
+	told := make(map[string]time.Time)
+	f.o.Trouble = func(err error) { // as often as there is something new to say
+		text := printable(err.Error())
+		if now := time.Now(); now.Sub(told[text]) > time.Minute {
+			told[text] = now
+			t.app.tell("The watch lost its connection and goes on where it can: %s\n", text)
+		}
+	}
 	interrupted, shown := ctx, 0
 	if f.bounded {
 		var cancel context.CancelFunc

@@ -34,11 +34,14 @@ type migrateBody struct {
 	Entities entities `json:"entities"`
 }
 
-// registryFile is what export writes; only the entities count.
+// registryFile is what export writes, or a node answers for a registry; only the entities count.
 type registryFile struct {
 	RegistryID *string  `json:"registryId"`
 	Revision   *uint64  `json:"revision"`
 	Entities   entities `json:"entities"`
+	Lifecycle  *string  `json:"lifecycle"`
+	HSL        *string  `json:"hsl"`
+	Next       *string  `json:"next"`
 }
 
 type entityBody struct {

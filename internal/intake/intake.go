@@ -75,6 +75,10 @@ func RegistryFile(text []byte, f *Faults) []fsm.Entity {
 	if !ok {
 		return nil
 	}
+	if b.Next != nil {
+		f.Add("next", "says that there are more entities: this is a page, not the registry")
+		return nil
+	}
 	return b.Entities.read(f, func(at string, e *fsm.Entity) {
 		for _, p := range e.Check() {
 			f.Add(at+p.Path, "%s", p.Message)
