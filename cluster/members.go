@@ -41,13 +41,13 @@ func (n *Node) clusterID(view fsm.View) string {
 }
 
 func (n *Node) role(c *consensus) Role {
-	if n.removed.Load() {
-		return Nonvoter // whatever its log says
-	}
-	switch c.raft.State() {
-	case raft.Leader:
+	state := c.raft.State()
+	switch {
+	case state == raft.Leader: // until its own removal is committed
 		return Leader
-	case raft.Candidate:
+	case n.removed.Load():
+		return Nonvoter // whatever its log says
+	case state == raft.Candidate:
 		return Candidate
 	}
 	for _, s := range c.raft.GetConfiguration().Configuration().Servers {
