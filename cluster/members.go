@@ -58,18 +58,21 @@ func (n *Node) role(c *consensus) Role {
 	return Nonvoter
 }
 
-// membersTimeout bounds how long a peer may take to say how it is.
-const membersTimeout = 500 * time.Millisecond
+// membersTimeout bounds how long a peer may take to say how it is; silentTimeout, how long one may that
+// did not answer a moment ago. It may be far away, so it is given its time again now and then.
+const (
+	membersTimeout = 500 * time.Millisecond
+	silentTimeout  = 50 * time.Millisecond
+	silentMoment   = 5 * time.Second
+)
 
 // Members returns the nodes of the cluster with what each says of itself. It asks the
-// peers, all at once, and waits half a second at most.
+// peers, all at once, and waits half a second at most, for one that hangs not every time.
 func (n *Node) Members(ctx context.Context) []Member {
 	c := n.started()
 	if c == nil {
 		return n.founders()
 	}
-	ctx, cancel := context.WithTimeout(ctx, membersTimeout)
-	defer cancel()
 	servers := c.raft.GetConfiguration().Configuration().Servers
 	members := make([]Member, len(servers))
 	var group sync.WaitGroup
@@ -81,14 +84,32 @@ func (n *Node) Members(ctx context.Context) []Member {
 			members[i].Voter = members[i].Voter && !n.removed.Load()
 			continue
 		}
-		group.Go(func() {
-			if reply, err := call[statusReply](ctx, n.calls, string(s.Address), "Status", statusCall{}); err == nil && reply.ID == s.ID {
-				members[i].Status = &reply.Status
-			}
-		})
+		group.Go(func() { members[i].Status = n.statusOf(ctx, s) })
 	}
 	group.Wait()
 	return members
+}
+
+// statusOf asks a peer how it is; nil if it does not say.
+func (n *Node) statusOf(ctx context.Context, s raft.Server) *Status {
+	patience := membersTimeout
+	if since, ok := n.silent.Load(s.ID); ok && time.Since(since.(time.Time)) < silentMoment {
+		patience = silentTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	reply, err := call[statusReply](ctx, n.calls, string(s.Address), "Status", statusCall{})
+	if err != nil {
+		if patience == membersTimeout {
+			n.silent.Store(s.ID, time.Now())
+		}
+		return nil
+	}
+	n.silent.Delete(s.ID)
+	if reply.ID != s.ID {
+		return nil
+	}
+	return &reply.Status
 }
 
 // founders are the members as configured, of a node that has not joined them yet.

@@ -38,6 +38,7 @@ type Node struct {
 	full     atomic.Bool // the disk nearly is
 	removed  atomic.Bool // as far as this node knows, it is no member any more
 
+	silent   sync.Map   // when peers did not say how they are, by id
 	changing sync.Mutex // held while the membership changes at this node, as leader
 
 	seedFault atomic.Pointer[error]     // why this node could not import the registry to start with; see unseeded

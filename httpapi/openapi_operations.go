@@ -139,7 +139,7 @@ func clusterOperations() map[string]operation {
 		},
 		"cluster": ofNode(operation{
 			summary:     "The cluster as a node sees it",
-			description: "Each member is asked how it is, and half a second is waited for the answers. Works without a leader.",
+			description: "Each member is asked how it is, and half a second is waited for the answers, for a node that hangs not every time. Works without a leader.",
 			answer:      client.ClusterStatus{},
 		}),
 		"backup": {
