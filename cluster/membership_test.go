@@ -368,3 +368,30 @@ func TestNodeMoves(t *testing.T) {
 		c.Agree()
 	})
 }
+
+// TestMembersBesideAHungNode asks for the members while the way to one of them swallows everything: that
+// takes its time once, and not again until it may have come back.
+func TestMembersBesideAHungNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clustertest.New(t, 3, seeded)
+		c.Ready()
+		leader, hung := c.Leader(), c.Follower()
+		answers := func() (n int, took time.Duration) {
+			took = sinceNow(func() {
+				for _, m := range leader.Current().Members(t.Context()) {
+					if m.Status != nil {
+						n++
+					}
+				}
+			})
+			return n, took
+		}
+		c.Net.Delay(hung.ID, leader.ID, func() time.Duration { return time.Hour })
+		if n, took := answers(); n != 2 || took > time.Second {
+			t.Errorf("at first %d answer, in %v", n, took)
+		}
+		if n, took := answers(); n != 2 || took > 100*time.Millisecond {
+			t.Errorf("then %d answer, in %v", n, took)
+		}
+	})
+}
