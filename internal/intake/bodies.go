@@ -17,11 +17,11 @@ type bumpItem struct {
 	Cascade         *bool   `json:"cascade"`
 	ExpectedVersion *string `json:"expectedVersion"`
 	Reason          *string `json:"reason"`
+	DryRun          *bool   `json:"dryRun"` // of a bump alone; of a batch it is the batch's
 }
 
 type bumpBody struct {
 	bumpItem
-	DryRun *bool `json:"dryRun"`
 }
 
 type batchBody struct {

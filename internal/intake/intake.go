@@ -97,6 +97,9 @@ func (l requests) batch(f *Faults) fsm.Batch {
 	}
 	op := fsm.Batch{Requests: make([]fsm.Bump, len(l))}
 	for i := range l {
+		if l[i].DryRun != nil {
+			f.Add(fmt.Sprintf("requests[%d].dryRun", i), "belongs to the batch as a whole")
+		}
 		op.Requests[i] = l[i].bump(fields{f, func() string { return fmt.Sprintf("requests[%d].", i) }})
 	}
 	return op
