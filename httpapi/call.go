@@ -199,6 +199,6 @@ func (c *call) propose(cmd fsm.Command) (fsm.Result, error) {
 // stamp notes the registry's revision in the headers.
 func (c *call) stamp(revision uint64) {
 	n := strconv.FormatUint(revision, 10)
-	c.w.Header().Set("ETag", `"`+n+`"`)
+	c.w.Header().Set("Etag", `"`+n+`"`) // as it is kept, which saves making it so
 	c.w.Header().Set("Tes-Revision", n)
 }
