@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -64,14 +65,34 @@ func (in *injector) rounds(rounds int, names []string) {
 	for range rounds {
 		for _, i := range in.rng.Perm(len(names)) {
 			for effect, try := false, 0; !effect && try < 3; try++ { // an election may come between
+				began := time.Now()
 				if effect = in.classes()[names[i]](); effect {
 					in.w.Count(names[i], 1)
 				}
+				bitten := time.Since(began)
 				in.v.Ready()
+				if took := time.Since(began); !effect || took > 30*time.Second {
+					in.v.t.Logf("%s: %v, after it all ready in %v; it had its effect: %v; logs %v",
+						names[i], bitten, took-bitten, effect, in.logs())
+				}
 				in.wait(time.Second)
 			}
 		}
 	}
+}
+
+// logs tells what each node's log holds, and how large its newest snapshot is.
+func (in *injector) logs() (all []string) {
+	for _, n := range in.v.Nodes {
+		first, _ := n.Store.FirstIndex()
+		last, _ := n.Store.LastIndex()
+		size := int64(0)
+		if taken, err := n.Snapshots.List(); err == nil && len(taken) > 0 {
+			size = taken[0].Size
+		}
+		all = append(all, fmt.Sprintf("%s: %d to %d, snapshot of %d bytes", n.ID, first, last, size))
+	}
+	return all
 }
 
 // links does harm to the links between watchers and nodes, until ctx ends.
@@ -190,7 +211,7 @@ func (in *injector) snapshot() bool {
 	_, before := in.v.archive.Snapshots()
 	heal := in.cutOff(n)
 	defer heal()
-	compacted := in.until(time.Minute, func() bool {
+	compacted := in.until(3*time.Minute, func() bool { // the larger the state, the rarer the snapshots
 		last, err := n.Store.LastIndex()
 		for _, m := range in.v.Nodes {
 			if first, e := m.Store.FirstIndex(); m != n && (err != nil || e != nil || first <= last+1) {
