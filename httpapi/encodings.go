@@ -38,22 +38,12 @@ func (x *encodings) entities(r fsm.Registry) []byte {
 	e := x.byRegistry[r.ID()]
 	x.mu.RUnlock()
 	if e == nil || e.revision != r.Revision() {
-		e = &encoding{revision: r.Revision(), entities: encodeEntities(r)}
+		all, _ := (&filter{}).entities(r)
+		e = &encoding{revision: r.Revision(), entities: all}
 		x.keep(r.ID(), e)
 	}
 	e.used.Store(time.Now().UnixNano())
 	return e.entities
-}
-
-func encodeEntities(r fsm.Registry) []byte {
-	b := append(make([]byte, 0, 2+320*r.Len()), '[')
-	for e := range r.Entities("") {
-		if len(b) > 1 {
-			b = append(b, ',')
-		}
-		b = e.AppendJSON(b)
-	}
-	return append(b, ']')
 }
 
 // keep keeps an encoding unless there is one of a later revision: readers may have older states.

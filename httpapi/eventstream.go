@@ -10,7 +10,6 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/tesd/tesd/cluster"
-	"github.com/tesd/tesd/internal/feed"
 )
 
 const eventStream = "text/event-stream"
@@ -86,10 +85,9 @@ func (n *session) stream() error {
 	defer beat.Stop()
 	for {
 		changed := n.cursor.Changed()
-		items, err := n.cursor.Take(portion)
-		if errors.Is(err, feed.ErrCompacted) {
-			r, _ := n.s.node.View().Registry(n.c.registry)
-			return out.gap(compacted("?since", n.cursor.After()+1, r))
+		items, err := n.take()
+		if isGap(err) {
+			return out.gap(err)
 		} else if err != nil {
 			return err
 		}

@@ -75,6 +75,16 @@ func (n *session) finish() {
 	}
 }
 
+// take returns the transactions that follow. That they are no longer kept is a gap: see [isGap].
+func (n *session) take() ([]*feed.Item, error) {
+	items, err := n.cursor.Take(portion)
+	if errors.Is(err, feed.ErrCompacted) {
+		r, _ := n.s.node.View().Registry(n.c.registry)
+		err = compacted("?since", n.cursor.After()+1, r)
+	}
+	return items, err
+}
+
 // send writes one message.
 func (n *session) send(message any) error {
 	text, err := json.Marshal(message, jsontext.AllowInvalidUTF8(true))
@@ -136,7 +146,7 @@ func (n *session) tell(ctx context.Context) error {
 	defer beat.Stop()
 	for {
 		changed := n.cursor.Changed()
-		items, err := n.cursor.Take(portion)
+		items, err := n.take()
 		if err != nil {
 			return err
 		}
@@ -287,10 +297,6 @@ func ended(err error) error {
 
 // close says why the session ends, if the caller can be told.
 func (n *session) close(err error) {
-	if errors.Is(err, feed.ErrCompacted) {
-		r, _ := n.s.node.View().Registry(n.c.registry)
-		err = compacted("?since", n.cursor.After()+1, r)
-	}
 	code, text := websocket.CloseInternalServerErr, "the server failed"
 	told, _ := errors.AsType[closing](err)
 	patience := n.s.patience

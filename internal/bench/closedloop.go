@@ -90,17 +90,18 @@ func (l loop) run(ctx context.Context, c *cluster, op operation) ([]figure, erro
 	if err != nil {
 		return nil, err
 	}
-	for i := range max(len(after), 4) { // as many for all systems
+	cores := func(i int) float64 { return (after[i].cpu() - before[i].cpu()).Seconds() / l.duration.Seconds() }
+	for i := range 3 { // also of a system with fewer nodes, so that all have the same figures
 		f := figure{fmt.Sprintf("CPU node %d", i+1), "cores", 0}
 		if i < len(c.nodes) {
-			f.Value = (after[i].cpu() - before[i].cpu()).Seconds() / l.duration.Seconds()
-		} else if i == max(len(after), 4)-1 {
-			last := len(after) - 1
-			f = figure{"CPU clients", "cores", (after[last].cpu() - before[last].cpu()).Seconds() / l.duration.Seconds()}
+			f.Value = cores(i)
 		}
 		figures = append(figures, f)
 	}
-	return append(figures, figure{"RSS node 1", "MiB", float64(after[0].rss) / (1 << 20)}), nil
+	return append(figures,
+		figure{"CPU clients", "cores", cores(len(c.nodes))},
+		figure{"RSS node 1", "MiB", float64(after[0].rss) / (1 << 20)},
+	), nil
 }
 
 // repeat carries out an operation again and again, and notes what was begun between two times.

@@ -17,6 +17,22 @@ type system struct {
 	start   func(ctx context.Context, dir string, o nodeOptions) (*cluster, error)
 }
 
+// setUp makes a directory for data below dir, builds tesd there, and finds the peer unless there is to be
+// none; then peer is nil. end removes the directory.
+func setUp(ctx context.Context, dir, root, binary string, noPeer bool) (_ string, ours, peer *system, end func(), err error) {
+	if dir, err = os.MkdirTemp(dir, "bench-"); err != nil {
+		return "", nil, nil, nil, fmt.Errorf("making a temporary directory: %w", err)
+	}
+	end = func() { _ = os.RemoveAll(dir) }
+	if ours, err = tesd(ctx, root, dir); err == nil && !noPeer {
+		peer, err = etcd(ctx, binary)
+	}
+	if err != nil {
+		end()
+	}
+	return dir, ours, peer, end, err
+}
+
 // nodeOptions are what a benchmark asks of the nodes.
 type nodeOptions struct {
 	watchers int  // that a node must let in

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -89,21 +88,11 @@ func runLoad(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(o.dir, "bench-")
-	if err != nil {
-		return fmt.Errorf("making a temporary directory: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	ours, err := tesd(ctx, o.root, dir)
+	dir, ours, peer, end, err := setUp(ctx, o.dir, o.root, o.etcd, o.noPeer)
 	if err != nil {
 		return err
 	}
-	var peer *system
-	if !o.noPeer {
-		if peer, err = etcd(ctx, o.etcd); err != nil {
-			return err
-		}
-	}
+	defer end()
 	all := scenarios(ours, bareRaft(), peer)
 	for _, name := range o.only {
 		if !slices.ContainsFunc(all, func(s scenario) bool { return s.name == name }) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -72,21 +71,13 @@ func runWatch(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(o.dir, "bench-")
-	if err != nil {
-		return fmt.Errorf("making a temporary directory: %w", err)
-	}
-	defer os.RemoveAll(dir)
-	ours, err := tesd(ctx, o.root, dir)
+	dir, ours, peer, end, err := setUp(ctx, o.dir, o.root, o.etcd, o.noPeer || o.idle)
 	if err != nil {
 		return err
 	}
+	defer end()
 	systems := []*system{ours}
-	if !o.noPeer && !o.idle {
-		peer, err := etcd(ctx, o.etcd)
-		if err != nil {
-			return err
-		}
+	if peer != nil {
 		systems = append(systems, peer)
 	}
 	r := &report{Benchmark: "watch", Environment: environment(systems...)}
