@@ -268,7 +268,7 @@ func (Lead) appendRequest(dst []byte) []byte    { return dst }
 // which key: two commands with one key must have the same. request is the normal
 // form that appendRequest gave.
 func (c *Command) requestHash(request []byte) (hash [16]byte) {
-	h := newDigest("request")
+	h := newDigest("tesd request")
 	h.uint(uint64(c.Kind()))
 	h.string(c.Registry)
 	if c.IfMatch != nil {

@@ -88,7 +88,7 @@ func decodeNoTransaction(d *decoder) *noTransaction {
 
 // hash is the entry's part of the state hash.
 func (k *keyEntry) hash() Hash {
-	d := newDigest("key")
+	d := newDigest("tesd key")
 	d.bytes(k.name[:])
 	d.bytes(k.request[:])
 	d.uint(uint64(k.born))

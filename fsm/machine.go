@@ -31,6 +31,7 @@ type Machine struct {
 	keyIndex map[keyName]uint64 // number of each key's entry in the log of keys
 	epoch    uint64             // grows with each view, so that registries are copied before a write
 	maxKeys  uint64             // MaxKeys, but in tests
+	stale    []*registry        // whose own part of the state hash is to be brought up to date
 	scratch  []byte
 	deflater *flate.Writer // made when first needed: it takes more memory than a small cluster's state
 }
@@ -83,6 +84,7 @@ func (m *Machine) Apply(index uint64, entry Entry) []Result {
 	for i := range entry.Commands {
 		results[i] = m.apply(&entry.Commands[i])
 	}
+	m.settle()
 	m.index = index
 	return results
 }
@@ -234,9 +236,22 @@ func (m *Machine) writable(r *registry) *registry {
 	return r
 }
 
-// rehash brings the state hash up to date with the registry's own fields.
+// rehash has the state hash brought up to date with the registry's own fields, once the entry is applied:
+// an entry may hold a thousand transactions of one registry.
 func (m *Machine) rehash(r *registry) {
-	was := r.sum
-	r.sum = r.hash()
-	m.sum.replace(was, r.sum)
+	if !r.stale {
+		r.stale = true
+		m.stale = append(m.stale, r)
+	}
+}
+
+// settle brings the state hash up to date.
+func (m *Machine) settle() {
+	for _, r := range m.stale {
+		was := r.sum
+		r.sum, r.stale = r.hash(), false
+		m.sum.replace(was, r.sum)
+	}
+	clear(m.stale)
+	m.stale = m.stale[:0]
 }

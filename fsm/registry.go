@@ -26,6 +26,7 @@ type registry struct {
 	eras     []era // oldest first; none unless the cluster came from a backup
 	keys     heldKeys
 	sum      Hash // the registry's own part of the state hash, without the slots
+	stale    bool // sum is out of date; never while no entry is being applied
 }
 
 // heldKeys counts the living idempotency keys that refer to a registry's
@@ -56,7 +57,7 @@ func (s *slot) entity() Entity {
 func newSlot(registryID string, e *Entity, revs revList) *slot {
 	def := *e
 	def.CurrentVersion = ""
-	d := newDigest("entity")
+	d := newDigest("tesd entity")
 	d.bytes(def.appendJSON(nil, false))
 	s := &slot{def: &def, digest: d.sum(), version: e.CurrentVersion, revs: revs}
 	s.sum = s.hash(registryID)
@@ -84,7 +85,7 @@ func (s *slot) deleted(registryID string) *slot {
 }
 
 func (s *slot) hash(registryID string) Hash {
-	d := newDigest("slot")
+	d := newDigest("tesd slot")
 	d.string(registryID)
 	d.string(s.def.ID)
 	d.bool(s.gone)
@@ -115,7 +116,7 @@ func (r *registry) clone(epoch uint64) *registry {
 }
 
 func (r *registry) hash() Hash {
-	d := newDigest("registry")
+	d := newDigest("tesd registry")
 	d.string(r.id)
 	d.uint(uint64(r.ordinal))
 	d.uint(r.revision)

@@ -41,7 +41,7 @@ func (v View) Keys() uint64 { return v.s.keys.len() }
 // they are in all that was stamped with them.
 func (v View) StateHash() Hash {
 	s := v.s
-	d := newDigest("state")
+	d := newDigest("tesd state")
 	d.string(s.cluster.RegistryID)
 	d.string(s.cluster.KeyID)
 	d.bytes(s.cluster.Key)
