@@ -18,7 +18,9 @@ type Change struct {
 	Type EntityType
 }
 
-func (c *Change) appendJSON(dst []byte) []byte {
+// AppendJSON appends the change as canonical JSON (RFC 8785), with null for the version that one side
+// of it does not have.
+func (c *Change) AppendJSON(dst []byte) []byte {
 	o := openObject(dst)
 	o.string("displayName", c.DisplayName)
 	o.string("entityId", c.EntityID)
@@ -56,7 +58,7 @@ func (t *Transaction) appendPayload(dst []byte) []byte {
 	o := openObject(dst)
 	o.string("actor", t.Actor)
 	o.name("changes")
-	o.dst = appendArray(o.dst, len(t.Changes), func(dst []byte, i int) []byte { return t.Changes[i].appendJSON(dst) })
+	o.dst = appendArray(o.dst, len(t.Changes), func(dst []byte, i int) []byte { return t.Changes[i].AppendJSON(dst) })
 	o.string("clusterId", t.ClusterID)
 	o.string("kind", t.Kind.String())
 	o.name("previousHash")

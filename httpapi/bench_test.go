@@ -74,6 +74,7 @@ func BenchmarkNew(b *testing.B) {
 // silent is a log that keeps nothing.
 type silent struct{}
 
+func (*silent) IsInfo() bool         { return false }
 func (*silent) Info(string, ...any)  {}
 func (*silent) Warn(string, ...any)  {}
 func (*silent) Error(string, ...any) {}

@@ -3,13 +3,12 @@ package httpapi
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
-	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/internal/intake"
-	"github.com/tesd/tesd/internal/wire"
 )
 
 // outcome is what a bump or a batch did, or would do.
@@ -30,39 +29,76 @@ type seal struct {
 }
 
 func (s *Server) bump(c *call) (*answer, error) {
-	return c.serveBump(intake.Bump, func(o *outcome) any { return bumpResponse(o) })
-}
-
-func bumpResponse(o *outcome) client.BumpResponse {
-	return client.BumpResponse{
-		Success: true, DryRun: o.dryRun, RegistryID: o.registry, Revision: o.revision,
-		Bumped: wire.Entities(o.entities), Changes: wire.Changes(o.changes),
-		TransactionID: o.seal.transactionID, Signature: o.seal.signature, KeyID: o.seal.keyID, Timestamp: o.seal.timestamp,
-		HSL: hslSuccess,
-	}
+	return c.serveBump(intake.Bump, (*outcome).appendBump)
 }
 
 func (s *Server) batch(c *call) (*answer, error) {
-	return c.serveBump(intake.Batch, func(o *outcome) any {
-		resp := client.BatchResponse{
-			Success: true, DryRun: o.dryRun, RegistryID: o.registry, Revision: o.revision,
-			Results:       make([]client.BatchResult, len(o.items)),
-			TransactionID: o.seal.transactionID, Signature: o.seal.signature, KeyID: o.seal.keyID, Timestamp: o.seal.timestamp,
-			HSL: hslSuccess,
+	return c.serveBump(intake.Batch, (*outcome).appendBatch)
+}
+
+// The answers to bumps are written by hand, as a [client.BumpResponse] and a
+// [client.BatchResponse] are read: they are what is written most. Ids, hashes and signatures
+// need no escapes.
+
+// appendBump appends the answer to a bump.
+func (o *outcome) appendBump(dst []byte) []byte {
+	dst = o.appendMoves(append(o.appendHead(dst), ','), 0, len(o.changes))
+	return o.appendSeal(dst)
+}
+
+// appendBatch appends the answer to a batch.
+func (o *outcome) appendBatch(dst []byte) []byte {
+	dst = append(o.appendHead(dst), `,"results":[`...)
+	first := 0
+	for i, n := range o.items {
+		if i > 0 {
+			dst = append(dst, ',')
 		}
-		first := 0
-		for i, n := range o.items {
-			resp.Results[i] = client.BatchResult{
-				Bumped: wire.Entities(o.entities[first : first+n]), Changes: wire.Changes(o.changes[first : first+n]),
-			}
-			first += n
+		dst = append(o.appendMoves(append(dst, '{'), first, first+n), '}')
+		first += n
+	}
+	return o.appendSeal(append(dst, ']'))
+}
+
+func (o *outcome) appendHead(dst []byte) []byte {
+	dst = strconv.AppendBool(append(dst, `{"success":true,"dryRun":`...), o.dryRun)
+	dst = append(append(append(dst, `,"registryId":"`...), o.registry...), `","revision":`...)
+	dst = strconv.AppendUint(dst, o.revision, 10)
+	if !o.dryRun {
+		dst = append(append(append(dst, `,"transactionId":"`...), o.seal.transactionID...), '"')
+	}
+	return dst
+}
+
+// appendMoves appends what moved in some of the changes.
+func (o *outcome) appendMoves(dst []byte, from, to int) []byte {
+	dst = appendList(append(dst, `"bumped":`...), o.entities[from:to], (*fsm.Entity).AppendJSON)
+	return appendList(append(dst, `,"changes":`...), o.changes[from:to], (*fsm.Change).AppendJSON)
+}
+
+func (o *outcome) appendSeal(dst []byte) []byte {
+	if !o.dryRun {
+		dst = append(append(append(dst, `,"signature":"`...), o.seal.signature...), `","keyId":"`...)
+		dst = append(append(dst, o.seal.keyID...), `","timestamp":`...)
+		dst = strconv.AppendInt(dst, o.seal.timestamp, 10)
+	}
+	return append(dst, `,"hsl":"`+hslSuccess+`"}`...)
+}
+
+// appendList appends a JSON array.
+func appendList[T any](dst []byte, list []T, element func(*T, []byte) []byte) []byte {
+	dst = append(dst, '[')
+	for i := range list {
+		if i > 0 {
+			dst = append(dst, ',')
 		}
-		return resp
-	})
+		dst = element(&list[i], dst)
+	}
+	return append(dst, ']')
 }
 
 // serveBump answers a bump or a batch.
-func (c *call) serveBump(read reader, render func(*outcome) any) (*answer, error) {
+func (c *call) serveBump(read reader, render func(*outcome, []byte) []byte) (*answer, error) {
 	start := c.s.now()
 	cmd, dryRun, err := c.command(read, maxBody)
 	if err != nil {
@@ -73,7 +109,7 @@ func (c *call) serveBump(read reader, render func(*outcome) any) (*answer, error
 		return nil, err
 	}
 	c.stamp(o.revision)
-	return jsonAnswer(render(&o))
+	return &answer{body: render(&o, make([]byte, 0, 1024))}, nil
 }
 
 // raise carries a bump or a batch out, or plans it, and reports what became of it. It
@@ -130,7 +166,7 @@ func (c *call) seal(t *fsm.Transaction) (seal, error) {
 	if err != nil {
 		return seal{}, fmt.Errorf("%w: signing the answer: %w", cluster.ErrUnknownOutcome, err)
 	}
-	c.w.Header().Set("Tes-Sig", signature)
+	c.set("Tes-Sig", signature)
 	return seal{transactionID: t.ID, signature: signature, keyID: t.KeyID, timestamp: t.Timestamp}, nil
 }
 
@@ -138,7 +174,7 @@ func (c *call) seal(t *fsm.Transaction) (seal, error) {
 // The repeat of an earlier answer is no news.
 func (c *call) reportBump(cmd fsm.Command, bumped int, start time.Time, err error) {
 	duration, outcome := c.s.now().Sub(start), bumpSuccess
-	replayed := c.w.Header().Get("Idempotency-Replayed") != ""
+	replayed := c.w.Header()["Idempotency-Replayed"] != nil
 	switch {
 	case replayed:
 		outcome = bumpReplayed
@@ -147,7 +183,7 @@ func (c *call) reportBump(cmd fsm.Command, bumped int, start time.Time, err erro
 		outcome = string(o)
 	}
 	c.s.metrics.bumped(outcome, duration)
-	if replayed {
+	if replayed || err == nil && !c.s.log.IsInfo() {
 		return
 	}
 	scope := "batch"

@@ -31,6 +31,9 @@ type call struct {
 	scope    string // where it came in; "" for HTTP
 	name     string // of the operation, if it is not the route's
 	proposed bool   // a command was handed to the cluster: its outcome may be unknown
+
+	values [10]string // what set has set so far
+	count  int
 }
 
 // answer is what a handler makes of a call.
@@ -45,22 +48,36 @@ type answer struct {
 
 // serve answers one request.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	c := &call{s: s, w: w, r: r, id: r.Header.Get("X-Request-Id")}
-	if !saneRequestID(c.id) {
+	c := &call{s: s, w: w, r: r}
+	if ids := r.Header["X-Request-Id"]; len(ids) > 0 && saneRequestID(ids[0]) {
+		c.id = ids[0]
+	} else {
 		c.id = s.newRequestID()
 	}
-	h := w.Header()
-	h.Set("Tes-Request-Id", c.id)
-	h.Set("Tes-Node", s.nodeID)
-	h.Set("Cache-Control", "no-cache")
+	c.set("Tes-Request-Id", c.id)
+	c.set("Tes-Node", s.nodeID)
+	c.set("Cache-Control", "no-cache")
 	if id := s.node.View().Cluster().ClusterID; id != "" {
-		h.Set("Tes-Cluster", id)
+		c.set("Tes-Cluster", id)
 	}
 	a, err := c.run()
 	if err != nil {
 		a = c.refuse(err)
 	}
-	s.metrics.answered(c.operation(), a.write(w, r))
+	s.metrics.answered(c.operation(), c.write(a))
+}
+
+// set sets a header of the answer. The name must be in canonical form. It is what each answer
+// does several times: [http.Header.Set] looks for that form each time, and allocates.
+func (c *call) set(name, value string) {
+	i := c.count
+	if i == len(c.values) {
+		c.w.Header()[name] = []string{value}
+		return
+	}
+	c.values[i] = value
+	c.count++
+	c.w.Header()[name] = c.values[i : i+1 : i+1]
 }
 
 // operation is what the call is named by in errors and metrics.
@@ -96,7 +113,7 @@ func (c *call) run() (a *answer, err error) {
 }
 
 // write sends the answer and returns its status. HEAD gets the headers alone.
-func (a *answer) write(w http.ResponseWriter, r *http.Request) (status int) {
+func (c *call) write(a *answer) (status int) {
 	status = a.status
 	if status == 0 {
 		status = http.StatusOK
@@ -109,17 +126,17 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) (status int) {
 		if contentType == "" {
 			contentType = "application/json"
 		}
-		w.Header().Set("Content-Type", contentType)
+		c.set("Content-Type", contentType)
 		if a.stream == nil {
-			w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+			c.set("Content-Length", strconv.Itoa(len(a.body)))
 		}
 	}
-	w.WriteHeader(status)
+	c.w.WriteHeader(status)
 	switch {
-	case r.Method == http.MethodHead:
+	case c.r.Method == http.MethodHead:
 	case a.stream == nil:
-		w.Write(a.body) // if the caller is gone there is no one to tell
-	case a.stream(patient{w, http.NewResponseController(w)}) != nil:
+		c.w.Write(a.body) // if the caller is gone there is no one to tell
+	case a.stream(patient{c.w, http.NewResponseController(c.w)}) != nil:
 		panic(http.ErrAbortHandler) // so that nobody takes what was written for the whole
 	}
 	return status
@@ -188,7 +205,7 @@ func (c *call) propose(cmd fsm.Command) (fsm.Result, error) {
 		return fsm.Result{}, err
 	}
 	if result.Replayed {
-		c.w.Header().Set("Idempotency-Replayed", "true")
+		c.set("Idempotency-Replayed", "true")
 	}
 	if result.Refusal != nil {
 		return fsm.Result{}, result.Refusal
@@ -199,6 +216,6 @@ func (c *call) propose(cmd fsm.Command) (fsm.Result, error) {
 // stamp notes the registry's revision in the headers.
 func (c *call) stamp(revision uint64) {
 	n := strconv.FormatUint(revision, 10)
-	c.w.Header().Set("Etag", `"`+n+`"`) // as it is kept, which saves making it so
-	c.w.Header().Set("Tes-Revision", n)
+	c.set("Etag", `"`+n+`"`)
+	c.set("Tes-Revision", n)
 }

@@ -171,7 +171,7 @@ func (c *call) refuse(err error) *answer {
 	body := c.errorBody(err)
 	k := kinds[body.Code]
 	if k.retryAfter > 0 {
-		c.w.Header().Set("Retry-After", strconv.Itoa(k.retryAfter))
+		c.set("Retry-After", strconv.Itoa(k.retryAfter))
 	}
 	a, err := jsonAnswer(client.ErrorResponse{Error: body})
 	if err != nil { // it is made of strings, so this is not expected

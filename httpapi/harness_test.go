@@ -170,6 +170,7 @@ func (l *recorder) add(level, message string, args []any) {
 	l.lines = append(l.lines, logged{level, message, fields})
 }
 
+func (l *recorder) IsInfo() bool                { return true }
 func (l *recorder) Info(m string, args ...any)  { l.add("info", m, args) }
 func (l *recorder) Warn(m string, args ...any)  { l.add("warn", m, args) }
 func (l *recorder) Error(m string, args ...any) { l.add("error", m, args) }

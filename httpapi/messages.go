@@ -50,10 +50,10 @@ type (
 		Type string `json:"type"`
 	}
 	bumpResponseMessage struct {
-		Type      string              `json:"type"`
-		RequestID string              `json:"requestId,omitzero"`
-		Status    string              `json:"status"`
-		Data      client.BumpResponse `json:"data"`
+		Type      string         `json:"type"`
+		RequestID string         `json:"requestId,omitzero"`
+		Status    string         `json:"status"`
+		Data      jsontext.Value `json:"data"`
 	}
 	refreshResponseMessage struct {
 		Type      string         `json:"type"`
@@ -131,7 +131,7 @@ func (n *session) bump(m *intake.Message) error {
 	if err != nil {
 		return n.send(errorMessage{"error", m.RequestID, "ERROR", c.errorBody(err)})
 	}
-	return n.send(bumpResponseMessage{"bump_response", m.RequestID, "BUMPED", bumpResponse(&o)})
+	return n.send(bumpResponseMessage{"bump_response", m.RequestID, "BUMPED", o.appendBump(nil)})
 }
 
 // noAnswer takes headers where there is no answer of HTTP.

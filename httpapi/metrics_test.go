@@ -95,6 +95,12 @@ func TestMetrics(t *testing.T) {
 		`tesd_http_requests_total{code="404", operation="route"}`:   1,
 		`tesd_http_requests_total{code="405", operation="route"}`:   1,
 	}
+	for _, operation := range []string{ // whose successes are counted from 0 on
+		"addNode", "backup", "cluster", "delete", "entity", "events", "health", "history", "livez", "metrics", "openapi", "put",
+		"readyz", "receipt", "registries", "registry", "removeNode", "transfer", "watch",
+	} {
+		want[`tesd_http_requests_total{code="200", operation="`+operation+`"}`] = 0
+	}
 	if diff := cmp.Diff(want, h.scrape()); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)
 	}

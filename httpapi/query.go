@@ -20,6 +20,9 @@ type query struct {
 }
 
 func newQuery(raw string, f *intake.Faults) *query {
+	if raw == "" {
+		return &query{f: f}
+	}
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		f.Add("?", "the query cannot be read: %v", err)
@@ -146,6 +149,9 @@ func (q *query) finish() {
 		if !slices.Contains(q.asked, name) {
 			unknown = append(unknown, name)
 		}
+	}
+	if len(unknown) == 0 {
+		return
 	}
 	slices.Sort(unknown)
 	known := "the route has none"

@@ -55,7 +55,10 @@ func routes() []route {
 }
 
 // table is the routes by pattern, made for matching.
-type table []line
+type table struct {
+	lines []line
+	plain map[string]*line // those whose pattern is a path, by it
+}
 
 // line is the routes of one pattern.
 type line struct {
@@ -66,14 +69,14 @@ type line struct {
 }
 
 func newTable() table {
-	var t table
+	t := table{plain: make(map[string]*line)}
 	for _, r := range routes() {
-		i := slices.IndexFunc(t, func(l line) bool { return l.routes[0].pattern == r.pattern })
+		i := slices.IndexFunc(t.lines, func(l line) bool { return l.routes[0].pattern == r.pattern })
 		if i < 0 {
-			i = len(t)
-			t = append(t, line{segments: strings.Split(r.pattern[1:], "/"), scoped: strings.HasPrefix(r.pattern, "/version/")})
+			i = len(t.lines)
+			t.lines = append(t.lines, line{segments: strings.Split(r.pattern[1:], "/"), scoped: strings.HasPrefix(r.pattern, "/version/")})
 		}
-		l := &t[i]
+		l := &t.lines[i]
 		l.routes = append(l.routes, r)
 		if l.allow != "" {
 			l.allow += ", "
@@ -82,12 +85,21 @@ func newTable() table {
 			l.allow += ", " + http.MethodHead
 		}
 	}
+	for i := range t.lines {
+		if l := &t.lines[i]; !strings.Contains(l.routes[0].pattern, "{") {
+			t.plain[l.routes[0].pattern] = l
+		}
+	}
 	return t
 }
 
 // find looks up what a request is for and notes it in the call: route, registry and
 // the variable part of the path.
 func (t table) find(c *call, defaultRegistry string) error {
+	if l := t.plain[c.r.URL.Path]; l != nil && c.r.URL.RawPath == "" { // most requests need no more
+		c.registry = defaultRegistry
+		return c.take(l)
+	}
 	notFound := &failure{code: client.CodeNotFound, message: "there is no such route"}
 	segments, clean := split(c.r.URL)
 	if !clean && isUpgrade(c.r) { // of a WebSocket, to the place below which the routes are
@@ -103,23 +115,28 @@ func (t table) find(c *call, defaultRegistry string) error {
 	if named {
 		c.registry, segments = segments[1], segments[2:]
 	}
-	for i := range t {
-		l := &t[i]
+	for i := range t.lines {
+		l := &t.lines[i]
 		tail, ok := l.match(segments)
 		if !ok || named && !l.scoped {
 			continue
 		}
 		c.tail = tail
-		for j := range l.routes {
-			if r := &l.routes[j]; r.method == c.r.Method || r.method == http.MethodGet && c.r.Method == http.MethodHead {
-				c.route = r
-				return c.checkRegistry()
-			}
-		}
-		c.w.Header().Set("Allow", l.allow)
-		return &failure{code: client.CodeMethodNotAllowed, message: "the route takes only " + l.allow}
+		return c.take(l)
 	}
 	return notFound
+}
+
+// take notes the route that the call's method has on a line.
+func (c *call) take(l *line) error {
+	for i := range l.routes {
+		if r := &l.routes[i]; r.method == c.r.Method || r.method == http.MethodGet && c.r.Method == http.MethodHead {
+			c.route = r
+			return c.checkRegistry()
+		}
+	}
+	c.set("Allow", l.allow)
+	return &failure{code: client.CodeMethodNotAllowed, message: "the route takes only " + l.allow}
 }
 
 // checkRegistry refuses a registry that no registry can be named like.

@@ -48,6 +48,7 @@ type Node interface {
 // Logger takes structured log lines: a message, then names and values in turn. It
 // must not block. An hclog.Logger is one.
 type Logger interface {
+	IsInfo() bool // whether lines of the level info are kept
 	Info(msg string, args ...any)
 	Warn(msg string, args ...any)
 	Error(msg string, args ...any)

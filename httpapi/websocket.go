@@ -75,7 +75,7 @@ func (c *call) checkUpgrade() error {
 	case !c.r.ProtoAtLeast(1, 1):
 		return bad("Upgrade", "a WebSocket needs HTTP/1.1")
 	case h.Get("Sec-WebSocket-Version") != "13":
-		c.w.Header().Set("Sec-WebSocket-Version", "13")
+		c.set("Sec-Websocket-Version", "13")
 		return bad("Sec-WebSocket-Version", "must be 13")
 	case !slices.Contains(websocket.Subprotocols(c.r), subprotocol):
 		return bad("Sec-WebSocket-Protocol", "must offer "+subprotocol)

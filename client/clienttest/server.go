@@ -188,6 +188,7 @@ func (s *Server) Version(id string) string {
 // log tells a test what the server says is a defect of its own.
 type log struct{ tb testing.TB }
 
+func (log) IsInfo() bool        { return false }
 func (log) Info(string, ...any) {}
 func (log) Warn(string, ...any) {}
 

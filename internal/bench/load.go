@@ -93,7 +93,7 @@ func runLoad(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer end()
-	all := scenarios(ours, bareRaft(), peer)
+	all := scenarios(ours, peer)
 	for _, name := range o.only {
 		if !slices.ContainsFunc(all, func(s scenario) bool { return s.name == name }) {
 			return fmt.Errorf("%w: there is no scenario %q", errUsage, name)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,9 +27,14 @@ const (
 	constantCommand = "serve-constant"
 )
 
-// bareRaft is three nodes of the library as it comes, with a state machine that counts.
-func bareRaft() *system {
-	return &system{"bare raft", "v1.7.3", func(ctx context.Context, dir string, o nodeOptions) (*cluster, error) {
+// bareRaft is three nodes of the library as it comes, with a state machine that counts. The log is read from
+// its store, or through the library's cache of so many entries.
+func bareRaft(cache int) *system {
+	name := "bare raft"
+	if cache > 0 {
+		name += ", cached"
+	}
+	return &system{name, "v1.7.3", func(ctx context.Context, dir string, o nodeOptions) (*cluster, error) {
 		return launch(ctx, "raft", dir, o, func(dir string, ports []string) ([]*node, error) {
 			self, err := os.Executable()
 			if err != nil {
@@ -38,7 +44,7 @@ func bareRaft() *system {
 			for i := range 3 {
 				id := fmt.Sprintf("n%d", i+1)
 				p, err := startProcess(id, dir, self, raftCommand, "--id", id, "--http", ports[i], "--raft", ports[3+i],
-					"--peers", strings.Join(ports[3:], ","), "--dir", filepath.Join(dir, id))
+					"--peers", strings.Join(ports[3:], ","), "--dir", filepath.Join(dir, id), "--cache", strconv.Itoa(cache))
 				if err != nil {
 					return nodes, err
 				}
@@ -86,7 +92,7 @@ func (c *counter) Restore(io.ReadCloser) error { return errors.New("there are no
 func serveRaft(args []string) error {
 	f := flag.NewFlagSet(raftCommand, flag.ContinueOnError)
 	id, httpAddress, raftAddress := f.String("id", "", ""), f.String("http", "", ""), f.String("raft", "", "")
-	peers, dir := f.String("peers", "", ""), f.String("dir", "", "")
+	peers, dir, cache := f.String("peers", "", ""), f.String("dir", "", ""), f.Int("cache", 0, "")
 	if err := f.Parse(args); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
@@ -97,9 +103,11 @@ func serveRaft(args []string) error {
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
 	}
-	logs, err := raft.NewLogCache(512, store)
-	if err != nil {
-		return fmt.Errorf("opening the log: %w", err)
+	var logs raft.LogStore = store
+	if *cache > 0 {
+		if logs, err = raft.NewLogCache(*cache, store); err != nil {
+			return fmt.Errorf("opening the log: %w", err)
+		}
 	}
 	address, err := net.ResolveTCPAddr("tcp", *raftAddress)
 	if err != nil {

@@ -15,12 +15,14 @@ import (
 const spread = 1000
 
 // scenarios are all loads. peer is nil if there is none to compare with.
-func scenarios(ours, bare, peer *system) []scenario {
+func scenarios(ours, peer *system) []scenario {
+	bare, cached := bareRaft(0), bareRaft(512)
 	all := []scenario{
 		{
 			name: "bump-64", about: "bumps of 1,000 entities by 64 clients", clients: 64, options: nodeOptions{entities: spread},
 			contestants: []rival{
-				{"tesd, all nodes", ours, bumps(spread, false)}, {"tesd, leader", ours, bumps(spread, true)}, {"bare raft", bare, applies},
+				{"tesd, all nodes", ours, bumps(spread, false)}, {"tesd, leader", ours, bumps(spread, true)},
+				{"bare raft", bare, applies}, {"bare raft, cached", cached, applies},
 			},
 			targets: []target{
 				{throughput, "tesd, all nodes", "bare raft", true, 1.15}, {throughput, "tesd, leader", "bare raft", true, 1.5},
@@ -37,7 +39,8 @@ func scenarios(ours, bare, peer *system) []scenario {
 		{
 			name: "bump-256", about: "bumps of 1,000 entities by 256 clients", clients: 256, options: nodeOptions{entities: spread},
 			contestants: []rival{
-				{"tesd, all nodes", ours, bumps(spread, false)}, {"tesd, leader", ours, bumps(spread, true)}, {"bare raft", bare, applies},
+				{"tesd, all nodes", ours, bumps(spread, false)}, {"tesd, leader", ours, bumps(spread, true)},
+				{"bare raft", bare, applies}, {"bare raft, cached", cached, applies},
 			},
 			targets: []target{
 				{throughput, "tesd, all nodes", "bare raft", true, 1.6}, {throughput, "tesd, leader", "bare raft", true, 1.9},

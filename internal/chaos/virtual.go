@@ -195,6 +195,7 @@ func (v *virtual) history() *watchcheck.History {
 // unheard is a log that nobody reads.
 type unheard struct{}
 
+func (unheard) IsInfo() bool         { return false }
 func (unheard) Info(string, ...any)  {}
 func (unheard) Warn(string, ...any)  {}
 func (unheard) Error(string, ...any) {}
