@@ -18,8 +18,9 @@ type adapter struct {
 	machine   *fsm.Machine
 	published atomic.Pointer[published]
 	feed      *feed.Feed
-	broken    error       // why no entry may be applied any more; the FSM goroutine's
-	fail      func(error) // tells the node to stop; called at most once
+	life      context.Context // of the node: nobody waits for a state any longer
+	broken    error           // why no entry may be applied any more; the FSM goroutine's
+	fail      func(error)     // tells the node to stop; called at most once
 
 	logged       atomic.Int64 // bytes of log applied since the last snapshot began
 	snapshotSize atomic.Int64 // bytes of the last snapshot
@@ -33,8 +34,8 @@ type published struct {
 	newer chan struct{} // closed when the next one is published
 }
 
-func newAdapter(fail func(error)) *adapter {
-	a := &adapter{machine: fsm.New(), fail: fail}
+func newAdapter(life context.Context, fail func(error)) *adapter {
+	a := &adapter{machine: fsm.New(), life: life, fail: fail}
 	a.feed = feed.New(a.machine.View())
 	a.published.Store(&published{a.machine.View(), make(chan struct{})})
 	return a
@@ -50,7 +51,7 @@ func (a *adapter) publish() fsm.View {
 	return view
 }
 
-// wait returns the first view seen that holds enough, or ctx's error.
+// wait returns the first view seen that holds enough, ctx's error, or [ErrShuttingDown].
 func (a *adapter) wait(ctx context.Context, enough func(fsm.View) bool) (fsm.View, error) {
 	for {
 		p := a.published.Load()
@@ -61,6 +62,8 @@ func (a *adapter) wait(ctx context.Context, enough func(fsm.View) bool) (fsm.Vie
 		case <-p.newer:
 		case <-ctx.Done():
 			return fsm.View{}, ctx.Err()
+		case <-a.life.Done():
+			return fsm.View{}, ErrShuttingDown
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // TestWaitReturnsTheViewThatSatisfiedIt: a snapshot that is installed late takes the machine
 // back right after a reader has seen what it waited for.
 func TestWaitReturnsTheViewThatSatisfiedIt(t *testing.T) {
-	a := newAdapter(func(err error) { t.Error(err) })
+	a := newAdapter(t.Context(), func(err error) { t.Error(err) })
 	var old bytes.Buffer
 	if _, err := a.view().WriteTo(&old); err != nil {
 		t.Fatal(err)

@@ -78,7 +78,7 @@ func Open(cfg Config) (*Node, error) {
 		n.configuredKeyID = keyID(cfg.SigningKey)
 	}
 	n.life, n.kill = context.WithCancel(context.Background())
-	n.adapter = newAdapter(n.fail)
+	n.adapter = newAdapter(n.life, n.fail)
 	n.proposer, n.entries = newProposer(n), newUnderway()
 	n.founding = newFounding(cfg.Peers, cfg.RaftAddress, cfg.Storage.Stable, id)
 	n.founding.ask = n.probe

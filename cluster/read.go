@@ -28,9 +28,6 @@ func (n *Node) Read(ctx context.Context, o ReadOptions) (fsm.View, error) {
 	if reason := n.unfit(); reason != "" {
 		return fsm.View{}, notReady("%s", reason)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(n.life, cancel)()
 	patience := n.patience()
 	for {
 		enough, asOf, err := n.freshness(ctx, o)
@@ -39,8 +36,8 @@ func (n *Node) Read(ctx context.Context, o ReadOptions) (fsm.View, error) {
 		}
 		view, err := n.adapter.wait(ctx, enough)
 		switch {
-		case err != nil && n.life.Err() != nil:
-			return fsm.View{}, ErrShuttingDown
+		case errors.Is(err, ErrShuttingDown):
+			return fsm.View{}, err
 		case err != nil:
 			return fsm.View{}, notReady("the deadline passed before this node had the state that the read needs")
 		case o.MaxStale == 0 || time.Since(asOf) <= o.MaxStale:

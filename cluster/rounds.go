@@ -14,6 +14,7 @@ type rounds struct {
 
 	mu   sync.Mutex
 	next *ticket
+	done bool // there will be no more rounds
 }
 
 // ticket is one round to come, or done.
@@ -27,9 +28,14 @@ func newRounds(round func(context.Context) (uint64, error)) *rounds {
 	return &rounds{round: round, wake: make(chan struct{}, 1)}
 }
 
-// do waits for the result of a round that begins after the call.
+// do waits for the result of a round that begins after the call. It returns
+// [ErrShuttingDown] when there are no more rounds.
 func (r *rounds) do(ctx context.Context) (uint64, error) {
 	r.mu.Lock()
+	if r.done {
+		r.mu.Unlock()
+		return 0, ErrShuttingDown
+	}
 	if r.next == nil {
 		r.next = &ticket{done: make(chan struct{})}
 		select {
@@ -49,6 +55,7 @@ func (r *rounds) do(ctx context.Context) (uint64, error) {
 
 // run carries out rounds while ctx lasts.
 func (r *rounds) run(ctx context.Context) {
+	defer r.close()
 	for {
 		select {
 		case <-r.wake:
@@ -63,5 +70,16 @@ func (r *rounds) run(ctx context.Context) {
 			t.index, t.err = r.round(ctx)
 			close(t.done)
 		}
+	}
+}
+
+// close tells those who wait for a round, and all who come later, that there is none.
+func (r *rounds) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done = true
+	if r.next != nil {
+		r.next.err = ErrShuttingDown
+		close(r.next.done)
 	}
 }

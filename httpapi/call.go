@@ -166,9 +166,12 @@ func (c *call) deadline() (context.Context, context.CancelFunc) {
 
 // read returns a state that is as fresh as o asks for.
 func (c *call) read(o cluster.ReadOptions) (fsm.View, error) {
-	ctx, cancel := c.deadline()
-	defer cancel()
 	o.Registry = c.registry
+	ctx, cancel := c.r.Context(), func() {}
+	if atOnce := o == (cluster.ReadOptions{Mode: cluster.Stale, Registry: c.registry}); !atOnce || !c.s.node.View().Founded() {
+		ctx, cancel = c.deadline()
+	}
+	defer cancel()
 	if o.MinRevision > 0 { // what may take long ends with the server
 		defer context.AfterFunc(c.s.connections.life, cancel)()
 	}
