@@ -9,14 +9,14 @@ type draft struct {
 }
 
 // begin opens the registry's next transaction.
-func (m *Machine) begin(c *Command, request []byte, r *registry) *draft {
+func (m *Machine) begin(c *Command, request []byte, r *registry) draft {
 	r = m.writable(r)
 	t := &Transaction{
 		ClusterID: m.cluster.ClusterID, RegistryID: r.id, Revision: r.revision + 1,
 		Kind: c.Kind(), Timestamp: m.stamp, Actor: c.Actor, Request: request,
 		KeyID: m.cluster.KeyID, PreviousHash: r.head,
 	}
-	return &draft{m, r, t}
+	return draft{m, r, t}
 }
 
 // set puts a slot in place and notes the revision in the entity's index.

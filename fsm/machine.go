@@ -142,7 +142,7 @@ func (m *Machine) answer(c *Command) Result {
 	if problems := c.Check(); problems != nil {
 		return refused(c, &Refusal{Code: CodeInvalidRequest, Item: -1, Problems: problems})
 	}
-	request := c.Op.appendRequest(nil)
+	request := c.Op.appendRequest(make([]byte, 0, 160))
 	if c.Key == "" {
 		return m.execute(c, request)
 	}
