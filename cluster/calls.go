@@ -86,9 +86,21 @@ type (
 
 // forwarded is the outcome of one command at the leader.
 type forwarded struct {
-	Result fsm.Result
+	Result []byte // as fsm.EncodeResult has it, unless there is a fault
 	Fault  fault
 	Detail string
+}
+
+// open returns the outcome as the node has it that the command came to.
+func (f *forwarded) open() (fsm.Result, error) {
+	if err := f.Fault.err(f.Detail); err != nil {
+		return fsm.Result{}, err
+	}
+	result, err := fsm.DecodeResult(f.Result)
+	if err != nil {
+		return fsm.Result{}, unknown(fmt.Errorf("reading the leader's answer: %w", err))
+	}
+	return result, nil
 }
 
 // fault is an error of this package in the form that travels.

@@ -280,7 +280,7 @@ func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) 
 		refuseAll(own, unknown(errors.New("the leader answered something else")))
 	default:
 		for i, p := range own {
-			p.decide(reply.Outcomes[i].Result, reply.Outcomes[i].Fault.err(reply.Outcomes[i].Detail))
+			p.decide(reply.Outcomes[i].open())
 		}
 	}
 }
@@ -309,9 +309,10 @@ func (q *proposer) serve(call proposeCall, reply *proposeReply) {
 	}
 	for i, p := range queued {
 		<-p.decided // the proposer decides everything that it took in, at the latest when it ends
-		reply.Outcomes[i] = forwarded{Result: p.result, Fault: faultOf(p.err)}
-		if p.err != nil {
-			reply.Outcomes[i].Detail = p.err.Error()
+		if p.err == nil {
+			reply.Outcomes[i].Result = fsm.EncodeResult(make([]byte, 0, 1024), &p.result)
+		} else {
+			reply.Outcomes[i] = forwarded{Fault: faultOf(p.err), Detail: p.err.Error()}
 			q.node.log.Warn("a forwarded command failed", "from", call.From, "requestId", p.request, "error", p.err)
 		}
 	}

@@ -36,17 +36,6 @@ type Machine struct {
 	deflater *flate.Writer // made when first needed: it takes more memory than a small cluster's state
 }
 
-// Result is the answer to one command: a transaction, a success that changed
-// nothing, or a refusal.
-type Result struct {
-	Registry    string
-	Revision    uint64       // of the transaction; without one, of the registry at the time
-	Transaction *Transaction // nil if nothing was committed
-	Entities    []Entity     // as they are after each of the transaction's changes; bump, batch and put only
-	Refusal     *Refusal     // nil if the command succeeded
-	Replayed    bool         // the answer is that to an earlier command with the same key
-}
-
 // New returns the machine of a cluster that has not been founded yet.
 func New() *Machine {
 	return &Machine{
