@@ -38,6 +38,7 @@ type nodeOptions struct {
 	watchers int  // that a node must let in
 	follower bool // watch a follower, not the leader
 	entities int  // of the registry, beside the one that all have
+	linked   int  // further ones, which all move with wideID
 }
 
 // A cluster is three nodes of one system that are ready.

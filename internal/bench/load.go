@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -25,9 +26,22 @@ type rival struct {
 	name    string
 	system  *system
 	prepare func(c *cluster) (operation, error)
+	clients int // 0 for as many as the scenario has
 }
 
-// A target says what the ratio of a figure between two of a scenario's rivals should be.
+// on is a system under the load of as many clients as the scenario has.
+func on(name string, s *system, prepare func(*cluster) (operation, error)) rival {
+	return rival{name: name, system: s, prepare: prepare}
+}
+
+// by is the same under the load of another number of clients.
+func (r rival) by(clients int) rival {
+	r.clients = clients
+	return r
+}
+
+// A target says what the ratio of a figure between two of a scenario's rivals should be, or, with nothing
+// to compare with, the figure itself.
 type target struct {
 	figure    string
 	of, over  string
@@ -39,6 +53,7 @@ type target struct {
 const (
 	throughput = "operations/s"
 	typical    = "p50"
+	rare       = "p99"
 )
 
 // loadOptions are the flags of the benchmark.
@@ -134,6 +149,8 @@ func (o *loadOptions) measure(ctx context.Context, s scenario, dir string, out i
 			if err != nil {
 				return nil, err
 			}
+			l := l
+			l.clients = cmp.Or(r.clients, l.clients)
 			figures, err := l.run(ctx, c, op)
 			return figures, errors.Join(err, c.alive())
 		}})
@@ -165,7 +182,10 @@ func (t target) judge(results []result) string {
 		}
 		return 0
 	}
-	of, over := value(t.of), value(t.over)
+	of, over := value(t.of), 1.0
+	if t.over != "" {
+		over = value(t.over)
+	}
 	if over == 0 {
 		return fmt.Sprintf("target: %s of %s to %s was not measured", t.figure, t.of, t.over)
 	}
@@ -175,6 +195,9 @@ func (t target) judge(results []result) string {
 	}
 	if t.atLeast == (got >= t.threshold) || got == t.threshold {
 		verdict = "reached"
+	}
+	if t.over == "" {
+		return fmt.Sprintf("target %s: %s of %s is %s, wanted %s %s", verdict, t.figure, t.of, number(got), sign, number(t.threshold))
 	}
 	return fmt.Sprintf("target %s: %s of %s is %.2f times that of %s, wanted %s %.2f", verdict, t.figure, t.of, got, t.over, sign, t.threshold)
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // spread is over how many entities or keys a load is spread, unless it is said otherwise.
@@ -21,8 +22,8 @@ func scenarios(ours, peer *system) []scenario {
 		{
 			name: "bump-64", about: "bumps of 1,000 entities by 64 clients", clients: 64, options: nodeOptions{entities: spread},
 			contestants: []rival{
-				{"tesd, all nodes", ours, bumps(spread, false)}, {"tesd, leader", ours, bumps(spread, true)},
-				{"bare raft", bare, applies}, {"bare raft, cached", cached, applies},
+				on("tesd, all nodes", ours, bumps(spread, false)), on("tesd, leader", ours, bumps(spread, true)),
+				on("bare raft", bare, applies), on("bare raft, cached", cached, applies),
 			},
 			targets: []target{
 				{throughput, "tesd, all nodes", "bare raft", true, 1.15}, {throughput, "tesd, leader", "bare raft", true, 1.5},
@@ -31,7 +32,7 @@ func scenarios(ours, peer *system) []scenario {
 		},
 		{
 			name: "bump-hot", about: "bumps of one entity by 64 clients", clients: 64, options: nodeOptions{entities: spread},
-			contestants: []rival{{"tesd, one entity", ours, bumps(1, false)}, {"tesd, spread", ours, bumps(spread, false)}},
+			contestants: []rival{on("tesd, one entity", ours, bumps(1, false)), on("tesd, spread", ours, bumps(spread, false))},
 			targets: []target{
 				{throughput, "tesd, one entity", "tesd, spread", true, 0.9}, {throughput, "tesd, one entity", "etcd", true, 100},
 			},
@@ -39,8 +40,8 @@ func scenarios(ours, peer *system) []scenario {
 		{
 			name: "bump-256", about: "bumps of 1,000 entities by 256 clients", clients: 256, options: nodeOptions{entities: spread},
 			contestants: []rival{
-				{"tesd, all nodes", ours, bumps(spread, false)}, {"tesd, leader", ours, bumps(spread, true)},
-				{"bare raft", bare, applies}, {"bare raft, cached", cached, applies},
+				on("tesd, all nodes", ours, bumps(spread, false)), on("tesd, leader", ours, bumps(spread, true)),
+				on("bare raft", bare, applies), on("bare raft, cached", cached, applies),
 			},
 			targets: []target{
 				{throughput, "tesd, all nodes", "bare raft", true, 1.6}, {throughput, "tesd, leader", "bare raft", true, 1.9},
@@ -48,24 +49,34 @@ func scenarios(ours, peer *system) []scenario {
 		},
 		{
 			name: "bump-1", about: "bumps by one client, one after the other", clients: 1, options: nodeOptions{entities: spread},
-			contestants: []rival{{"tesd, leader", ours, bumps(spread, true)}, {"tesd, all nodes", ours, bumps(spread, false)}, {"bare raft", bare, applies}},
+			contestants: []rival{on("tesd, leader", ours, bumps(spread, true)), on("tesd, all nodes", ours, bumps(spread, false)), on("bare raft", bare, applies)},
 			targets:     []target{{typical, "tesd, leader", "bare raft", false, 1.15}},
 		},
 		{
 			name: "read", about: "linearizable reads of an entity by 64 clients, over all nodes", clients: 64, options: nodeOptions{entities: spread},
-			contestants: []rival{{"tesd", ours, gets("")}, {"constant", constant(make([]byte, 400)), gets("")}},
+			contestants: []rival{on("tesd", ours, gets("")), on("constant", constant(make([]byte, 400)), gets(""))},
 			targets:     []target{{throughput, "tesd", "constant", true, 0.5}, {throughput, "tesd", "etcd", true, 3}},
 		},
 		{
 			name: "read-stale", about: "stale reads of an entity by 64 clients, over all nodes", clients: 64, options: nodeOptions{entities: spread},
-			contestants: []rival{{"tesd", ours, gets("?consistency=stale")}, {"constant", constant(make([]byte, 400)), gets("")}},
+			contestants: []rival{on("tesd", ours, gets("?consistency=stale")), on("constant", constant(make([]byte, 400)), gets(""))},
 			targets:     []target{{throughput, "tesd", "constant", true, 0.8}},
 		},
 		registryScenario(ours),
 		{
 			name: "bump-large", about: "bumps by one client in a registry of 100,000 entities", clients: 1, options: nodeOptions{entities: 99_999},
-			contestants: []rival{{"100,000 entities", ours, bumps(99_999, true)}, {"41 entities", small(ours), bumps(40, true)}},
+			contestants: []rival{on("100,000 entities", ours, bumps(99_999, true)), on("41 entities", small(ours), bumps(40, true))},
 			targets:     []target{{typical, "100,000 entities", "41 entities", false, 1.2}},
+		},
+		{
+			name: "bump-wide", about: "one bump that moves 10,000 entities, and bumps of others by 8 clients beside one each second",
+			clients: 8, options: nodeOptions{entities: spread, linked: 9_999},
+			contestants: []rival{
+				on("others beside it", ours, besideWide(bumps(spread, true))).by(9),
+				on("others", ours, bumps(spread, true)),
+				on("one of 10,000", ours, wide).by(1),
+			},
+			targets: []target{{rare, "others beside it", "others", false, 2}, {typical, "one of 10,000", "", false, 50}},
 		},
 	}
 	if peer == nil {
@@ -74,11 +85,11 @@ func scenarios(ours, peer *system) []scenario {
 	for i := range all {
 		switch all[i].name {
 		case "bump-64":
-			all[i].contestants = append(all[i].contestants, rival{"etcd", peer, swaps(spread)})
+			all[i].contestants = append(all[i].contestants, on("etcd", peer, swaps(spread)))
 		case "bump-hot":
-			all[i].contestants = append(all[i].contestants, rival{"etcd", peer, swaps(1)})
+			all[i].contestants = append(all[i].contestants, on("etcd", peer, swaps(1)))
 		case "read":
-			all[i].contestants = append(all[i].contestants, rival{"etcd", peer, ranges(spread)})
+			all[i].contestants = append(all[i].contestants, on("etcd", peer, ranges(spread)))
 		}
 	}
 	return all
@@ -114,7 +125,7 @@ func registryScenario(ours *system) scenario {
 	}
 	return scenario{
 		name: "read-registry", about: "reads of a registry of 41 entities by 64 clients, over all nodes", clients: 64, options: nodeOptions{entities: 40},
-		contestants: []rival{{"tesd", ours, first}, {"tesd, stale", ours, read("?consistency=stale")}, {"constant", same, gets("")}},
+		contestants: []rival{on("tesd", ours, first), on("tesd, stale", ours, read("?consistency=stale")), on("constant", same, gets(""))},
 		targets:     []target{{throughput, "tesd", "constant", true, 0.8}, {throughput, "tesd, stale", "constant", true, 0.8}},
 	}
 }
@@ -151,6 +162,35 @@ func bumps(entities int, leader bool) func(*cluster) (operation, error) {
 			_, err := w.expect(node, "POST", "/version/bump", []byte(`{"scope":"patch","entityId":"`+id+`"}`))
 			return 0, err
 		}, nil
+	}
+}
+
+// wide raises the entity that many others are linked to.
+func wide(*cluster) (operation, error) {
+	return func(w *worker) (int, error) {
+		_, err := w.expect(0, "POST", "/version/bump", []byte(`{"scope":"patch","entityId":"`+wideID+`"}`))
+		return 0, err
+	}, nil
+}
+
+// besideWide has the first client raise that entity once a second instead, which is not counted.
+func besideWide(prepare func(*cluster) (operation, error)) func(*cluster) (operation, error) {
+	return func(c *cluster) (operation, error) {
+		others, err := prepare(c)
+		if err != nil {
+			return nil, err
+		}
+		one, err := wide(c)
+		return func(w *worker) (int, error) {
+			if w.id > 0 {
+				return others(w)
+			}
+			<-time.After(time.Second)
+			if conflicts, err := one(w); err != nil {
+				return conflicts, err
+			}
+			return 0, errUncounted
+		}, err
 	}
 }
 

@@ -23,6 +23,9 @@ import (
 // entityID is the entity that the writer bumps.
 const entityID = "global:main"
 
+// wideID is an entity that many others are linked to.
+const wideID = "component:wide"
+
 // spreadID is one of the entities over which a load is spread.
 func spreadID(i int) string { return fmt.Sprintf("component:c%05d", i) }
 
@@ -63,6 +66,15 @@ func startTesd(ctx context.Context, binary, dir string, o nodeOptions) (*cluster
 		entities = append(entities, client.Entity{
 			ID: spreadID(i), Type: "component", CurrentVersion: "1.0.0", UpdateStrategy: "independent", DisplayName: fmt.Sprintf("Component %d", i),
 			Files: []client.File{{Path: fmt.Sprintf("src/c%d/version.ts", i), Pattern: `VERSION = "(.*)"`, Replacement: `VERSION = "$1"`, Description: "what it prints"}},
+		})
+	}
+	if o.linked > 0 {
+		entities = append(entities, client.Entity{ID: wideID, Type: "component", CurrentVersion: "1.0.0", UpdateStrategy: "independent", DisplayName: "Wide"})
+	}
+	for i := range o.linked {
+		entities = append(entities, client.Entity{
+			ID: fmt.Sprintf("%s/%05d", wideID, i), Type: "component", CurrentVersion: "1.0.0", UpdateStrategy: "linked-to-parent",
+			ParentVersionID: wideID, DisplayName: fmt.Sprintf("Part %d", i),
 		})
 	}
 	_, err = api.Migrate(ctx, client.MigrateRequest{Source: "bench", Entities: entities})
