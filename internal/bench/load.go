@@ -186,8 +186,8 @@ func (t target) judge(results []result) string {
 	if t.over != "" {
 		over = value(t.over)
 	}
-	if over == 0 {
-		return fmt.Sprintf("target: %s of %s to %s was not measured", t.figure, t.of, t.over)
+	if over == 0 || of == 0 {
+		return strings.TrimSuffix(fmt.Sprintf("target: %s of %s to %s", t.figure, t.of, t.over), " to ") + " was not measured"
 	}
 	got, sign, verdict := of/over, "at most", "MISSED"
 	if t.atLeast {

@@ -31,6 +31,7 @@ type benchmark struct {
 func benchmarks() []benchmark {
 	return []benchmark{
 		{"load", "bumps and reads by many clients at once", runLoad},
+		{"growth", "a history that grows: memory, snapshots, restart", runGrowth},
 		{"watch", "push to many watchers while one writer writes", runWatch},
 	}
 }

@@ -109,3 +109,8 @@ func cutLast(text []byte, sep byte) (before, after []byte, found bool) {
 	}
 	return text[:i], text[i+1:], true
 }
+
+// again starts the same command once more, after the process has exited.
+func (p *process) again(dir string) (*process, error) {
+	return startProcess(p.name, dir, p.cmd.Path, p.cmd.Args[1:]...)
+}
