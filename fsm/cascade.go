@@ -1,6 +1,10 @@
 package fsm
 
-import "github.com/tidwall/btree"
+import (
+	"slices"
+
+	"github.com/tidwall/btree"
+)
 
 // Plan is what a bump or a batch would do, worked out without doing it.
 type Plan struct {
@@ -72,12 +76,19 @@ func (p *planner) bump(b *Bump) *Refusal {
 
 // walk moves the entity named start and what an index of children has below it: of those
 // that are linked, an independent entity stays, and so does everything below it.
-func (p *planner) walk(index *btree.Map[string, struct{}], start string, scope Scope) (refusal *Refusal) {
-	p.r.walk(index, start, func(id string, s *slot) bool {
-		refusal = p.move(id, s, scope)
-		return refusal == nil
+func (p *planner) walk(index *btree.Map[string, struct{}], start string, scope Scope) *Refusal {
+	var moved []*slot // first, so that the plan takes the room that it needs, at once
+	p.r.walk(index, start, func(_ string, s *slot) bool {
+		moved = append(moved, s)
+		return true
 	})
-	return refusal
+	p.plan.Changes, p.plan.Entities = slices.Grow(p.plan.Changes, len(moved)), slices.Grow(p.plan.Entities, len(moved))
+	for _, s := range moved {
+		if refusal := p.move(s.def.ID, s, scope); refusal != nil {
+			return refusal
+		}
+	}
+	return nil
 }
 
 // move plans the bump of one entity from its own version.
