@@ -24,14 +24,28 @@ func (n *Node) Status() Status {
 	if c == nil {
 		return s
 	}
-	_, leader := c.raft.LeaderWithID()
-	s.Leader, s.Term, s.CommitIndex = nodeIDOf(leader), c.raft.CurrentTerm(), c.raft.CommitIndex()
+	s.Leader, s.Term, s.CommitIndex = n.Leader(), c.raft.CurrentTerm(), c.raft.CommitIndex()
 	if last, err := c.index.lastCommand(s.CommitIndex); err == nil && view.Index() >= last {
 		s.AppliedIndex = max(s.AppliedIndex, s.CommitIndex) // what comes after the last command changes no state
 	}
 	s.Role = n.role(c)
 	return s
 }
+
+// Leader returns the id of the node that leads, as far as this node knows; it is empty if
+// none is known. It may be called at any time, by anyone, and costs next to nothing.
+func (n *Node) Leader() string {
+	c := n.started()
+	if c == nil {
+		return ""
+	}
+	_, leader := c.raft.LeaderWithID()
+	return nodeIDOf(leader)
+}
+
+// StorageFull reports whether the disk nearly is, and the node takes no writes. It may be
+// called at any time, by anyone, and costs next to nothing.
+func (n *Node) StorageFull() bool { return n.full.Load() }
 
 // clusterID returns the cluster that this node is part of, also before it has heard enough
 // of the log to have it in its state.

@@ -21,6 +21,15 @@ func BenchmarkBump(b *testing.B) {
 	}
 }
 
+// BenchmarkEntity is what the server adds to a stale read of an entity.
+func BenchmarkEntity(b *testing.B) {
+	send := benchServer(b, example())
+	b.ReportAllocs()
+	for b.Loop() {
+		send("GET", "/version/entities/component:shop?consistency=stale", "")
+	}
+}
+
 // BenchmarkRegistry is what the server adds to a read of a registry of 41 entities.
 func BenchmarkRegistry(b *testing.B) {
 	var entities []string

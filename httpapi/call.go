@@ -127,7 +127,9 @@ func (c *call) write(a *answer) (status int) {
 			contentType = "application/json"
 		}
 		c.set("Content-Type", contentType)
-		if a.stream == nil {
+		// Of a short body net/http finds the length by itself, and the headers of most answers then
+		// fit into a map that does not have to grow.
+		if a.stream == nil && (len(a.body) > shortBody || c.r.Method == http.MethodHead) {
 			c.set("Content-Length", strconv.Itoa(len(a.body)))
 		}
 	}
@@ -141,6 +143,9 @@ func (c *call) write(a *answer) (status int) {
 	}
 	return status
 }
+
+// shortBody is less, in bytes, than what net/http holds back until a handler is done.
+const shortBody = 1 << 10
 
 // jsonAnswer is the answer whose body is v.
 func jsonAnswer(v any) (*answer, error) {

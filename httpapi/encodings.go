@@ -21,11 +21,18 @@ type encodings struct {
 	closed     bool
 }
 
-// encoding is a registry at a revision. It is never changed.
+// encoding is a registry at a revision.
 type encoding struct {
 	revision uint64
-	entities []byte       // a JSON array in canonical form
-	used     atomic.Int64 // when it was last, in Unix nanoseconds
+	entities []byte                // a JSON array in canonical form
+	whole    atomic.Pointer[whole] // the answer with all of them, with the lifecycle that was last
+	used     atomic.Int64          // when it was last, in Unix nanoseconds
+}
+
+// whole is the answer to a read of a whole registry.
+type whole struct {
+	lifecycle string
+	body      []byte
 }
 
 func newEncodings(ttl time.Duration) *encodings {
@@ -33,7 +40,20 @@ func newEncodings(ttl time.Duration) *encodings {
 }
 
 // entities returns all entities of a registry as a JSON array, which is not to be changed.
-func (x *encodings) entities(r fsm.Registry) []byte {
+func (x *encodings) entities(r fsm.Registry) []byte { return x.of(r).entities }
+
+// registry returns the answer to a read of a whole registry, which is not to be changed.
+func (x *encodings) registry(r fsm.Registry, lifecycle string) []byte {
+	e := x.of(r)
+	w := e.whole.Load()
+	if w == nil || w.lifecycle != lifecycle {
+		w = &whole{lifecycle, encodeRegistry(r, lifecycle, e.entities, "")}
+		e.whole.Store(w)
+	}
+	return w.body
+}
+
+func (x *encodings) of(r fsm.Registry) *encoding {
 	x.mu.RLock()
 	e := x.byRegistry[r.ID()]
 	x.mu.RUnlock()
@@ -43,7 +63,7 @@ func (x *encodings) entities(r fsm.Registry) []byte {
 		x.keep(r.ID(), e)
 	}
 	e.used.Store(time.Now().UnixNano())
-	return e.entities
+	return e
 }
 
 // keep keeps an encoding unless there is one of a later revision: readers may have older states.

@@ -110,11 +110,10 @@ func (s *Server) registries(c *call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	status := s.node.Status()
 	resp := client.RegistriesResponse{Registries: []client.RegistrySummary{}}
 	for r := range view.Registries() {
 		resp.Registries = append(resp.Registries, client.RegistrySummary{
-			RegistryID: r.ID(), Revision: r.Revision(), Entities: r.Len(), Lifecycle: s.lifecycle(status, r),
+			RegistryID: r.ID(), Revision: r.Revision(), Entities: r.Len(), Lifecycle: s.lifecycle(r),
 		})
 	}
 	return jsonAnswer(resp)

@@ -24,11 +24,11 @@ const (
 )
 
 // lifecycle returns the first lifecycle that holds.
-func (s *Server) lifecycle(status cluster.Status, r fsm.Registry) string {
+func (s *Server) lifecycle(r fsm.Registry) string {
 	switch {
-	case status.StorageFull:
+	case s.node.StorageFull():
 		return lifecycleError
-	case status.Leader == "":
+	case s.node.Leader() == "":
 		return lifecycleBlocked
 	case r.Len() == 0:
 		return lifecycleCreated
@@ -52,7 +52,7 @@ func (s *Server) health(c *call) (*answer, error) {
 	r, ok := view.Registry(c.registry)
 	switch {
 	case ok:
-		resp.Revision, resp.Lifecycle = r.Revision(), s.lifecycle(status, r)
+		resp.Revision, resp.Lifecycle = r.Revision(), s.lifecycle(r)
 	case view.Founded() && c.registry != s.defaultRegistry:
 		return nil, unknownRegistry(c.registry)
 	case status.StorageFull:

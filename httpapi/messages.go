@@ -111,7 +111,7 @@ func (n *session) refresh() error {
 		return unknownRegistry(n.c.registry)
 	}
 	return n.send(refreshResponseMessage{
-		"refresh_response", n.s.encodings.entities(r), r.Revision(), n.s.lifecycle(n.s.node.Status(), r), hslSuccess, threadID, channel,
+		"refresh_response", n.s.encodings.entities(r), r.Revision(), n.s.lifecycle(r), hslSuccess, threadID, channel,
 	})
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,38 +15,66 @@ import (
 // query reads the parameters behind a path's "?". Each may be given once; one that
 // nobody asked for is a fault.
 type query struct {
-	values url.Values
-	asked  []string
-	f      *intake.Faults
+	given []pair
+	asked []string
+	f     *intake.Faults
 }
 
+type pair struct{ name, value string }
+
+// newQuery takes a query apart as [url.ParseQuery] does, but needs no map for it: most have
+// one parameter, and none has many.
 func newQuery(raw string, f *intake.Faults) *query {
-	if raw == "" {
-		return &query{f: f}
+	q := &query{f: f}
+	for raw != "" {
+		var part string
+		if part, raw, _ = strings.Cut(raw, "&"); part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		name, err := url.QueryUnescape(name)
+		if err == nil {
+			value, err = url.QueryUnescape(value)
+		}
+		if strings.Contains(part, ";") {
+			err = errors.New("invalid semicolon separator in query")
+		}
+		if err != nil {
+			f.Add("?", "the query cannot be read: %v", err)
+			continue
+		}
+		q.given = append(q.given, pair{name, value})
 	}
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		f.Add("?", "the query cannot be read: %v", err)
+	return q
+}
+
+// find returns the first value of a parameter, and how many it has.
+func (q *query) find(name string) (value string, count int) {
+	for _, p := range q.given {
+		if p.name != name {
+			continue
+		}
+		if count == 0 {
+			value = p.value
+		}
+		count++
 	}
-	return &query{values: values, f: f}
+	return value, count
 }
 
 // text returns a parameter as it is.
 func (q *query) text(name string) (value string, given bool) {
 	q.asked = append(q.asked, name)
-	values := q.values[name]
-	if len(values) == 0 {
-		return "", false
-	}
-	if len(values) > 1 {
+	value, count := q.find(name)
+	switch {
+	case count > 1:
 		q.f.Add("?"+name, "is given more than once")
-		return "", false
-	}
-	if !utf8.ValidString(values[0]) {
+	case !utf8.ValidString(value):
 		q.f.Add("?"+name, "is not valid UTF-8")
-		return "", false
+	case count == 1:
+		return value, true
 	}
-	return values[0], true
+	return "", false
 }
 
 // checked returns a parameter that check finds nothing wrong with.
@@ -98,7 +127,7 @@ func (q *query) bool(name string) (value, given bool) {
 
 // flag returns a parameter that says true by being there, with or without a value.
 func (q *query) flag(name string) bool {
-	if values := q.values[name]; len(values) == 1 && values[0] == "" {
+	if value, count := q.find(name); count == 1 && value == "" {
 		q.asked = append(q.asked, name)
 		return true
 	}
@@ -135,7 +164,7 @@ func (q *query) readOptions() cluster.ReadOptions {
 	o := q.freshness()
 	if revision, given := q.uint("min_revision"); given {
 		o.MinRevision = revision
-		if _, named := q.values["consistency"]; !named {
+		if _, named := q.find("consistency"); named == 0 {
 			o.Mode = cluster.Stale
 		}
 	}
@@ -145,9 +174,9 @@ func (q *query) readOptions() cluster.ReadOptions {
 // finish notes the parameters that nobody asked for.
 func (q *query) finish() {
 	var unknown []string
-	for name := range q.values {
-		if !slices.Contains(q.asked, name) {
-			unknown = append(unknown, name)
+	for _, p := range q.given {
+		if !slices.Contains(q.asked, p.name) && !slices.Contains(unknown, p.name) {
+			unknown = append(unknown, p.name)
 		}
 	}
 	if len(unknown) == 0 {

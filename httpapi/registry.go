@@ -99,23 +99,26 @@ func (s *Server) registry(c *call) (*answer, error) {
 		if c.ifNoneMatch(r.Revision()) {
 			return notModified(), nil
 		}
-		entities, next := []byte(nil), ""
 		if p == (filter{}) {
-			entities = s.encodings.entities(r)
-		} else {
-			entities, next = p.entities(r)
+			return &answer{body: s.encodings.registry(r, s.lifecycle(r))}, nil
 		}
-		b := make([]byte, 0, len(entities)+256)
-		b = append(b, `{"registryId":"`+r.ID()+`","revision":`...)
-		b = strconv.AppendUint(b, r.Revision(), 10)
-		b = append(b, `,"lifecycle":"`+s.lifecycle(s.node.Status(), r)+`","entities":`...)
-		b = append(b, entities...)
-		b = append(b, `,"hsl":"`+hslSuccess+`"`...)
-		if next != "" { // an id needs no escapes
-			b = append(b, `,"next":"`+next+`"`...)
-		}
-		return &answer{body: append(b, '}')}, nil
+		entities, next := p.entities(r)
+		return &answer{body: encodeRegistry(r, s.lifecycle(r), entities, next)}, nil
 	})
+}
+
+// encodeRegistry returns the answer that has some of a registry's entities, encoded.
+func encodeRegistry(r fsm.Registry, lifecycle string, entities []byte, next string) []byte {
+	b := make([]byte, 0, len(entities)+256)
+	b = append(b, `{"registryId":"`+r.ID()+`","revision":`...)
+	b = strconv.AppendUint(b, r.Revision(), 10)
+	b = append(b, `,"lifecycle":"`+lifecycle+`","entities":`...)
+	b = append(b, entities...)
+	b = append(b, `,"hsl":"`+hslSuccess+`"`...)
+	if next != "" { // an id needs no escapes
+		b = append(b, `,"next":"`+next+`"`...)
+	}
+	return append(b, '}')
 }
 
 // entities returns those that the filter admits, as a JSON array, and the id behind which the next
