@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -23,7 +24,7 @@ type adapter struct {
 	fail      func(error)     // tells the node to stop; called at most once
 
 	logged       atomic.Int64 // bytes of log applied since the last snapshot began
-	snapshotSize atomic.Int64 // bytes of the last snapshot
+	snapshotSize atomic.Int64 // bytes of the last snapshot, taken or restored
 }
 
 // published is one state that readers may see. Index and view belong together: a
@@ -116,39 +117,57 @@ func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
 	if a.broken != nil {
 		return nil, a.broken
 	}
-	a.logged.Store(0)
-	return snapshot{a.machine.View(), &a.snapshotSize}, nil
+	return &snapshot{view: a.machine.View(), adapter: a, logged: a.logged.Swap(0)}, nil
 }
 
 // Restore replaces the machine by that of a snapshot.
 func (a *adapter) Restore(r io.ReadCloser) error {
 	defer r.Close()
-	m, err := fsm.Restore(r)
+	counted := &countingReader{r: r}
+	m, err := fsm.Restore(counted)
 	if err != nil {
 		return fmt.Errorf("restoring a snapshot: %w", err)
 	}
+	a.become(m, counted.n)
+	return nil
+}
+
+// become replaces the machine by one that comes from a snapshot of so many bytes.
+func (a *adapter) become(m *fsm.Machine, size int64) {
 	a.machine = m
 	a.logged.Store(0)
+	a.snapshotSize.Store(size)
 	a.feed.Reset(a.publish())
-	return nil
 }
 
 // snapshot is a view on its way to disk.
 type snapshot struct {
-	view fsm.View
-	size *atomic.Int64
+	view    fsm.View
+	adapter *adapter
+	logged  int64 // bytes of log that it is to make up for
+	taken   bool
 }
 
 // Persist writes the snapshot out.
-func (s snapshot) Persist(sink raft.SnapshotSink) error {
+func (s *snapshot) Persist(sink raft.SnapshotSink) error {
+	if w, ok := sink.(*watchedSink); ok {
+		w.beside = true
+	}
 	size, err := s.view.WriteTo(sink)
 	if err != nil {
-		sink.Cancel()
+		return errors.Join(err, sink.Cancel())
+	}
+	if err := sink.Close(); err != nil {
 		return err
 	}
-	s.size.Store(size)
-	return sink.Close()
+	s.taken = true
+	s.adapter.snapshotSize.Store(size)
+	return nil
 }
 
-// Release does nothing: a view holds nothing but memory.
-func (snapshot) Release() {}
+// Release counts the log again if no snapshot came of it, so that one is taken soon.
+func (s *snapshot) Release() {
+	if !s.taken {
+		s.adapter.logged.Add(s.logged)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
 	"github.com/tesd/tesd/fsm"
 )
 
@@ -59,7 +60,8 @@ type Config struct {
 	SnapshotBytes int64
 	TrailingLogs  uint64
 
-	rpcsInFlight int // appends under way to one follower; 0 for 1, more is for tests that show why
+	rpcsInFlight int                               // appends under way to one follower; 0 for 1, more is for tests that show why
+	aboveDisk    func(raft.LogStore) raft.LogStore // nil, or what a test puts between raft and the log, where errors do not stop the node
 }
 
 // Timing holds the durations that decide latency and availability. The defaults are

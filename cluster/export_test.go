@@ -12,6 +12,9 @@ import (
 // SetRPCsInFlight sets how many appends may be under way to one follower.
 func SetRPCsInFlight(c *Config, n int) { c.rpcsInFlight = n }
 
+// SetAboveDisk puts a store between raft and the log, whose errors do not stop the node.
+func SetAboveDisk(c *Config, above func(raft.LogStore) raft.LogStore) { c.aboveDisk = above }
+
 // VerifyLeader asks raft in its own way whether the node still leads.
 func (n *Node) VerifyLeader() error { return n.started().raft.VerifyLeader().Error() }
 
@@ -52,7 +55,7 @@ func (n *Node) AnswerReadIndex(ctx context.Context, from *Node, term uint64) (ui
 // ReadIndexOver is the read index that this node finds if its machine is at view.
 func (n *Node) ReadIndexOver(view fsm.View) (uint64, error) {
 	c := n.started()
-	return newReadIndex(c.index.id, c.raft, n.cfg.Storage.Log, func() fsm.View { return view }, n.calls).index()
+	return newReadIndex(c.index.id, c.raft, n.disk, func() fsm.View { return view }, n.calls).index()
 }
 
 // Snapshot has raft take a snapshot that leaves one entry of the log behind it: a store of

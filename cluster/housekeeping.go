@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -10,20 +9,7 @@ import (
 	"github.com/tesd/tesd/fsm"
 )
 
-const (
-	houseEvery = 500 * time.Millisecond
-
-	// A snapshot is taken when the log since the last one exceeds this, or the size of
-	// the last snapshot if that is more: writing snapshots then costs no more than
-	// writing the log does. See [Config.SnapshotBytes].
-	snapshotBytes = 64 << 20
-
-	// Behind what the older snapshot needs, the log keeps this many entries more, as long
-	// as they are not above so many bytes, so that a follower that is a little behind needs
-	// no snapshot. An entry may hold one command or a thousand.
-	trailingEntries = 4096
-	trailingBytes   = 32 << 20
-)
+const houseEvery = 500 * time.Millisecond
 
 // keepHouse does what must be done now and then, while ctx lasts.
 func (n *Node) keepHouse(ctx context.Context, c *consensus) {
@@ -31,6 +17,8 @@ func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 		promotion promotion
 		compared  bool
 	)
+	taker := &snapshotTaker{node: n, consensus: c}
+	defer taker.taking.Wait()
 	for {
 		n.hear(ctx, c)
 		if err := n.checkMembership(ctx, c); err != nil {
@@ -54,9 +42,7 @@ func (n *Node) keepHouse(ctx context.Context, c *consensus) {
 		}
 		n.checkSpace()
 		n.abdicate(ctx, c)
-		if n.adapter.logged.Load() > max(n.cfg.SnapshotBytes, n.adapter.snapshotSize.Load()) {
-			n.takeSnapshot(c)
-		}
+		taker.look(ctx)
 		pause(ctx, houseEvery)
 		if ctx.Err() != nil {
 			return
@@ -130,37 +116,4 @@ func (n *Node) hear(ctx context.Context, c *consensus) {
 			n.heard.Store(true)
 		}
 	}
-}
-
-// takeSnapshot writes a snapshot. The log keeps what came since the one before, so that
-// the older of the two snapshots on disk stays usable.
-func (n *Node) takeSnapshot(c *consensus) {
-	taken, err := n.cfg.Storage.Snapshots.List()
-	if err != nil {
-		n.log.Error("listing the snapshots failed", "error", err)
-		return
-	}
-	var last uint64
-	if len(taken) > 0 {
-		last = taken[0].Index // the newest
-	}
-	applied := c.raft.AppliedIndex()
-	settings := c.raft.ReloadableConfig()
-	settings.TrailingLogs = trailing(applied-min(last, applied), n.adapter.logged.Load(), n.cfg.TrailingLogs)
-	if err := c.raft.ReloadConfig(settings); err != nil {
-		n.log.Error("setting how much log a snapshot leaves", "error", err)
-	}
-	began := time.Now()
-	if err := c.raft.Snapshot().Error(); err == nil {
-		n.log.Info("snapshot taken", "index", applied, "bytes", n.adapter.snapshotSize.Load(), "duration", time.Since(began))
-	} else if !errors.Is(err, raft.ErrNothingNewToSnapshot) {
-		n.log.Error("taking a snapshot failed", "error", err)
-	}
-}
-
-// trailing returns how many entries the log keeps behind a snapshot, if so many bytes came
-// in so many entries since the snapshot before, and at most so many more are to stay.
-func trailing(entries uint64, bytes int64, more uint64) uint64 {
-	average := max(uint64(bytes)/max(entries, 1), 1)
-	return entries + min(more, trailingBytes/average)
 }

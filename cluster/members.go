@@ -18,7 +18,8 @@ func (n *Node) Status() Status {
 	hash := view.StateHash()
 	s := Status{
 		NodeID: n.cfg.NodeID, HTTPAddress: n.cfg.HTTPAddress, ClusterID: n.clusterID(view), Role: Nonvoter,
-		AppliedIndex: view.Index(), StateHash: hex.EncodeToString(hash[:]), StorageFull: n.full.Load(), Fault: n.fault(),
+		AppliedIndex: view.Index(), StateHash: hex.EncodeToString(hash[:]), StorageFull: n.full.Load(),
+		SnapshotsFailed: n.snapshotsFailed.Load(), Fault: n.fault(),
 	}
 	c := n.started()
 	if c == nil {

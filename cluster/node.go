@@ -21,6 +21,7 @@ import (
 type Node struct {
 	cfg             Config
 	log             hclog.Logger
+	disk            *failStop
 	configuredKeyID string // of Config.SigningKey; empty without one
 
 	port     *port
@@ -37,6 +38,8 @@ type Node struct {
 	heard    atomic.Bool // a read index round has been completed since the start
 	full     atomic.Bool // the disk nearly is
 	removed  atomic.Bool // as far as this node knows, it is no member any more
+
+	snapshotsFailed atomic.Uint64 // that this node could not write, since its start
 
 	silent   sync.Map   // when peers did not say how they are, by id
 	changing sync.Mutex // held while the membership changes at this node, as leader
@@ -69,18 +72,23 @@ func Open(cfg Config) (*Node, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()
 	}
-	id, err := loadIdentity(cfg.Storage.Stable, cfg.NodeID)
+	disk, err := openFailStop(cfg.Storage)
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, log: cfg.Logger, failure: make(chan error, 1)}
+	id, err := loadIdentity(disk, cfg.NodeID)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, log: cfg.Logger, disk: disk, failure: make(chan error, 1)}
+	disk.failed, disk.wrote = n.diskFailed, n.newSlowness().note
 	if len(cfg.SigningKey) > 0 {
 		n.configuredKeyID = keyID(cfg.SigningKey)
 	}
 	n.life, n.kill = context.WithCancel(context.Background())
 	n.adapter = newAdapter(n.life, n.fail)
 	n.proposer, n.entries = newProposer(n), newUnderway()
-	n.founding = newFounding(cfg.Peers, cfg.RaftAddress, cfg.Storage.Stable, id)
+	n.founding = newFounding(cfg.Peers, cfg.RaftAddress, disk, id)
 	n.founding.ask = n.probe
 	server, err := newServer(n)
 	if err != nil {
@@ -108,6 +116,12 @@ func (n *Node) fail(err error) {
 	}
 }
 
+// diskFailed tells the node to stop for want of a disk.
+func (n *Node) diskFailed(err error) {
+	n.log.Error("disk_failed", "error", err)
+	n.fail(err)
+}
+
 func (n *Node) probe(ctx context.Context, address string, request probeCall) (probeReply, error) {
 	return call[probeReply](ctx, n.calls, address, "Probe", request)
 }
@@ -118,6 +132,7 @@ func (n *Node) probe(ctx context.Context, address string, request probeCall) (pr
 // called once.
 func (n *Node) Run(ctx context.Context) error {
 	var group sync.WaitGroup
+	group.Go(func() { n.disk.watch(n.life) })
 	group.Go(func() {
 		if err := n.port.serve(); err != nil {
 			n.fail(fmt.Errorf("serving the raft port: %w", err))
@@ -128,11 +143,32 @@ func (n *Node) Run(ctx context.Context) error {
 	n.kill()
 	n.calls.close()
 	n.port.Close()
-	group.Wait()
-	if close := n.cfg.Storage.Close; close != nil {
-		err = errors.Join(err, close())
+	ended := n.bounded(func() error { group.Wait(); return nil })
+	if close := n.cfg.Storage.Close; close != nil && ended == nil && !n.disk.busy() {
+		err = errors.Join(err, n.bounded(close))
 	}
-	return err
+	if failure := n.disk.failure(); failure != nil {
+		return failure // what else went wrong comes from it
+	}
+	return errors.Join(err, ended)
+}
+
+// bounded waits for do to return. Beside a disk that has failed it does not wait long: what hangs
+// there ends with the process.
+func (n *Node) bounded(do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	select {
+	case err := <-done:
+		return err
+	case <-n.disk.poisoned:
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(n.cfg.Timing.Stop):
+		return errors.New("the node did not stop in time")
+	}
 }
 
 // live founds or joins the cluster and serves until ctx ends or something fails.
@@ -155,7 +191,7 @@ func (n *Node) live(ctx context.Context, group *sync.WaitGroup) error {
 		}
 	case err := <-n.failure:
 		stop()
-		<-joined
+		n.bounded(func() error { return <-joined })
 		return err
 	}
 	gained := make(chan bool, 16) // raft waits when it is full
@@ -179,40 +215,6 @@ func (n *Node) live(ctx context.Context, group *sync.WaitGroup) error {
 	}
 }
 
-// startRaft starts raft. A founder bootstraps an empty log with the founders; a node that
-// was added has the log from the others.
-func (n *Node) startRaft(founders []founder, gained chan<- bool) (*consensus, error) {
-	id, _ := n.founding.state()
-	store := n.cfg.Storage
-	logs, err := store.cached()
-	if err != nil {
-		return nil, fmt.Errorf("caching the log: %w", err)
-	}
-	cfg := n.raftConfig(serverID(id.NodeID, id.Incarnation), gained)
-	trans := transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:          n.port,
-		MaxPool:         3,
-		MaxRPCsInFlight: max(n.cfg.rpcsInFlight, 1), // with 2, a follower whose disk fails for a moment can be left behind for ever
-		Timeout:         5 * time.Second,
-		Logger:          cfg.Logger.Named("transport"),
-	})}
-	initialised, err := raft.HasExistingState(store.Log, store.Stable, store.Snapshots)
-	if err == nil && !initialised && len(founders) > 0 {
-		err = raft.BootstrapCluster(cfg, store.Log, store.Stable, store.Snapshots, trans, configuration(founders))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("bootstrapping: %w", err)
-	}
-	r, err := raft.NewRaft(cfg, n.adapter, logs, store.Stable, store.Snapshots, trans)
-	if err != nil {
-		return nil, fmt.Errorf("starting raft: %w", err)
-	}
-	return &consensus{
-		raft: r, transport: trans, leader: newLeaderWatch(),
-		index: newReadIndex(cfg.LocalID, r, logs, n.adapter.view, n.calls),
-	}, nil
-}
-
 func (n *Node) raftConfig(id raft.ServerID, gained chan<- bool) *raft.Config {
 	cfg := raft.DefaultConfig()
 	cfg.LocalID = id
@@ -222,8 +224,9 @@ func (n *Node) raftConfig(id raft.ServerID, gained chan<- bool) *raft.Config {
 	cfg.LeaderLeaseTimeout = n.cfg.Timing.LeaderLease
 	cfg.CommitTimeout = n.cfg.Timing.Commit
 	cfg.NotifyCh = gained
-	cfg.MaxAppendEntries = 16    // an entry may have 256 KiB and more, and all that is sent at once must arrive in time
-	cfg.ShutdownOnRemove = false // a removed node stays up and says so
+	cfg.MaxAppendEntries = 16           // an entry may have 256 KiB and more, and all that is sent at once must arrive in time
+	cfg.ShutdownOnRemove = false        // a removed node stays up and says so
+	cfg.NoSnapshotRestoreOnStart = true // the node has done it
 	cfg.NoLegacyTelemetry = true
 	// Snapshots are taken by size, by keepHouse: a count of entries says little when an
 	// entry holds one command or a thousand.

@@ -95,7 +95,11 @@ func Restore(storage *Storage, nodeID string, peers []Peer, backup io.Reader) (f
 	if err := cfg.Validate(); err != nil {
 		return fsm.View{}, err
 	}
-	id, err := loadIdentity(storage.Stable, nodeID)
+	disk, err := openFailStop(storage)
+	if err != nil {
+		return fsm.View{}, err
+	}
+	id, err := loadIdentity(disk, nodeID)
 	if err != nil {
 		return fsm.View{}, err
 	}
@@ -105,20 +109,20 @@ func Restore(storage *Storage, nodeID string, peers []Peer, backup io.Reader) (f
 	id.Founders = []founder{{nodeID, cfg.RaftAddress, id.Incarnation}}
 	id.ClusterID = view.Cluster().ClusterID
 	id.Invited = slices.Delete(slices.Clone(peers), at, at+1)
-	if err := begin(storage, configuration(id.Founders), view); err != nil {
+	if err := begin(disk, configuration(id.Founders), view); err != nil {
 		return fsm.View{}, fmt.Errorf("writing the snapshot to begin with: %w", err)
 	}
-	return view, id.save(storage.Stable) // last: without it the directory is nobody's
+	return view, id.save(disk) // last: without it the directory is nobody's
 }
 
 // restoredTerm is the term in which a restored state counts as committed.
 const restoredTerm = 1
 
 // begin writes the snapshot that a restored node begins with.
-func begin(storage *Storage, members raft.Configuration, view fsm.View) error {
+func begin(disk *failStop, members raft.Configuration, view fsm.View) error {
 	_, addresses := raft.NewInmemTransport("") // writes addresses in a form of old versions, which nobody reads
 	index := view.Index()
-	sink, err := storage.Snapshots.Create(1, index, restoredTerm, members, index, addresses)
+	sink, err := disk.snapshots.Create(1, index, restoredTerm, members, index, addresses)
 	if err != nil {
 		return err
 	}
@@ -128,7 +132,7 @@ func begin(storage *Storage, members raft.Configuration, view fsm.View) error {
 	if err := sink.Close(); err != nil {
 		return err
 	}
-	return storage.Stable.SetUint64([]byte("CurrentTerm"), restoredTerm)
+	return disk.SetUint64([]byte(currentTermKey), restoredTerm)
 }
 
 // newClusterID draws the id of a cluster: 128 random bits.

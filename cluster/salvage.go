@@ -15,7 +15,8 @@ import (
 // Salvage reads the state off the data directory of a node that does not run: for a backup
 // when the majority of a cluster is gone for good. It has all that reached the node's disk:
 // what the node had not got yet is not in it, and entries at the end may be in it that the
-// cluster had not committed.
+// cluster had not committed. What a node would not start from is not salvaged either: the
+// error is [ErrDiskFailed], and names it.
 func Salvage(dir string, logger hclog.Logger) (fsm.View, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return fsm.View{}, fmt.Errorf("looking at the data directory: %w", err)
@@ -30,27 +31,20 @@ func Salvage(dir string, logger hclog.Logger) (fsm.View, error) {
 	return view, errors.Join(err, storage.Close())
 }
 
-// salvage applies the log to the newest snapshot that can be read.
+// salvage applies the log to the newest snapshot that can be used.
 func salvage(s *Storage) (fsm.View, error) {
-	machine, taken, err := newestSnapshot(s.Snapshots)
+	disk, err := openFailStop(s)
 	if err != nil {
 		return fsm.View{}, err
 	}
-	first, err := s.Log.FirstIndex()
+	r, err := disk.recover()
 	if err != nil {
-		return fsm.View{}, fmt.Errorf("reading the log: %w", err)
+		return fsm.View{}, err
 	}
-	last, err := s.Log.LastIndex()
-	if err != nil {
-		return fsm.View{}, fmt.Errorf("reading the log: %w", err)
-	}
-	if last > taken && first > taken+1 {
-		return fsm.View{}, fmt.Errorf("the log begins at entry %d, and the snapshot ends with entry %d", first, taken)
-	}
-	for index := taken + 1; index <= last; index++ {
+	for index := r.index + 1; index <= r.last.Index; index++ {
 		var entry raft.Log
-		if err := s.Log.GetLog(index, &entry); err != nil {
-			return fsm.View{}, fmt.Errorf("reading log entry %d: %w", index, err)
+		if err := disk.GetLog(index, &entry); err != nil {
+			return fsm.View{}, err
 		}
 		if entry.Type != raft.LogCommand {
 			continue
@@ -59,39 +53,14 @@ func salvage(s *Storage) (fsm.View, error) {
 		if err != nil {
 			return fsm.View{}, fmt.Errorf("log entry %d of term %d: %w", index, entry.Term, err)
 		}
-		machine.Apply(index, commands)
+		r.machine.Apply(index, commands)
 	}
-	if !machine.View().Founded() {
+	if !r.machine.View().Founded() {
 		return fsm.View{}, errNoState()
 	}
-	return machine.View(), nil
+	return r.machine.View(), nil
 }
 
 func errNoState() error {
 	return errors.New("the data directory holds no state: its node was never part of a cluster that was founded")
-}
-
-// newestSnapshot returns the machine of the newest snapshot that can be read and the index
-// of the log that it was taken at; an empty one if there is no snapshot.
-func newestSnapshot(store raft.SnapshotStore) (m *fsm.Machine, index uint64, err error) {
-	all, err := store.List()
-	if err != nil {
-		return nil, 0, fmt.Errorf("listing the snapshots: %w", err)
-	}
-	var faults error
-	for _, meta := range all {
-		_, r, err := store.Open(meta.ID)
-		if err == nil {
-			m, err = fsm.Restore(r)
-			r.Close()
-			if err == nil {
-				return m, meta.Index, nil
-			}
-		}
-		faults = errors.Join(faults, fmt.Errorf("snapshot %s: %w", meta.ID, err))
-	}
-	if faults != nil {
-		return nil, 0, faults
-	}
-	return fsm.New(), 0, nil
 }

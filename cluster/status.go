@@ -13,17 +13,18 @@ const (
 
 // Status is what a node knows about itself. It is taken without asking anyone.
 type Status struct {
-	NodeID       string
-	HTTPAddress  string
-	ClusterID    string // empty until the cluster has been founded and this node has heard of it
-	Role         Role
-	Leader       string // node id; empty if none is known
-	Term         uint64
-	CommitIndex  uint64
-	AppliedIndex uint64 // up to which the log is in the state that this node serves
-	StateHash    string // hex, at AppliedIndex
-	StorageFull  bool   // the disk nearly is: the node takes no writes
-	Fault        string // why the node cannot serve as it should; empty if it can
+	NodeID          string
+	HTTPAddress     string
+	ClusterID       string // empty until the cluster has been founded and this node has heard of it
+	Role            Role
+	Leader          string // node id; empty if none is known
+	Term            uint64
+	CommitIndex     uint64
+	AppliedIndex    uint64 // up to which the log is in the state that this node serves
+	StateHash       string // hex, at AppliedIndex
+	StorageFull     bool   // the disk nearly is: the node takes no writes
+	SnapshotsFailed uint64 // that the node could not write, since its start
+	Fault           string // why the node cannot serve as it should; empty if it can
 }
 
 // Member is one node of the cluster's configuration.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -25,6 +26,13 @@ type Storage struct {
 	Snapshots raft.SnapshotStore
 	Close     func() error // may be nil
 
+	// Name is what errors call the log and the stable store: their file. May be empty.
+	Name string
+
+	// Retained is how many snapshots Snapshots keeps: the log stays that the oldest of them
+	// needs to become the present state. 0 counts as 1.
+	Retained int
+
 	// Free returns how many bytes may still be written. May be nil, for room without end.
 	Free func() (uint64, error)
 }
@@ -34,7 +42,7 @@ const logFile = "raft.db"
 
 // OpenDir opens a data directory, making it if needed. The log is locked: a second
 // process on the same directory fails. All files are readable by their owner only,
-// because they may hold the signing key.
+// because they may hold the signing key. Files that are damaged are [ErrDiskFailed].
 func OpenDir(dir string, logger hclog.Logger) (*Storage, error) {
 	if logger == nil {
 		logger = hclog.NewNullLogger()
@@ -45,71 +53,81 @@ func OpenDir(dir string, logger hclog.Logger) (*Storage, error) {
 	if err := checkDir(dir); err != nil {
 		return nil, err
 	}
-	// The freelist is not synced with every commit: rewriting it dominates the cost of
-	// a commit after a burst. It is rebuilt by a scan when the file is opened.
-	log, err := raftboltdb.New(raftboltdb.Options{
-		Path: filepath.Join(dir, logFile),
-		BoltOptions: &bbolt.Options{
-			Timeout:        2 * time.Second,
-			NoFreelistSync: true,
-			FreelistType:   bbolt.FreelistMapType,
-		},
-	})
+	file := filepath.Join(dir, logFile)
+	var log *raftboltdb.BoltStore
+	err := checkFile(file)
+	if err == nil {
+		err = guarded(func() (err error) { log, err = openLog(file, false); return err })
+	}
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("data directory %s is in use by another process", dir)
 	} else if err != nil {
-		return nil, fmt.Errorf("opening the log in %s: %w", dir, err)
+		return nil, fmt.Errorf("%w: opening %s: %w", ErrDiskFailed, file, err)
 	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, 2, logger.Named("snapshots"))
+	if err := syncDir(dir); err != nil { // so that the file itself is there after a crash
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrDiskFailed, err), log.Close())
+	}
+	snapshots, err := openSnapshots(dir, logger.Named("snapshots"))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the snapshots in %s: %w", dir, err), log.Close())
+		return nil, errors.Join(fmt.Errorf("%w: opening the snapshots in %s: %w", ErrDiskFailed, dir, err), log.Close())
 	}
 	return &Storage{
-		Log: log, Stable: log, Snapshots: privateSnapshots{snapshots, dir}, Close: log.Close,
+		Log: log, Stable: log, Snapshots: snapshots, Close: log.Close, Name: file, Retained: retainedSnapshots,
 		Free: func() (uint64, error) { return freeSpace(dir) },
 	}, nil
 }
 
-// privateSnapshots is a store of snapshot files that only their owner can read: the
-// library makes them readable by everyone.
-type privateSnapshots struct {
-	*raft.FileSnapshotStore
-	dir string
+// openLog opens the file of the log. The freelist is not synced with every commit: rewriting
+// it dominates the cost of a commit after a burst. It is rebuilt by a scan when the file is
+// opened.
+func openLog(file string, readOnly bool) (*raftboltdb.BoltStore, error) {
+	return raftboltdb.New(raftboltdb.Options{
+		Path: file,
+		BoltOptions: &bbolt.Options{
+			Timeout: 2 * time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, ReadOnly: readOnly,
+		},
+	})
 }
 
-// Create begins a snapshot. Its files exist from here on, still empty.
-func (s privateSnapshots) Create(version raft.SnapshotVersion, index, term uint64, c raft.Configuration, cIndex uint64, t raft.Transport) (raft.SnapshotSink, error) {
-	sink, err := s.FileSnapshotStore.Create(version, index, term, c, cIndex, t)
-	if err != nil {
-		return nil, err
+// checkFile finds damage in the file of the log, if there is one, while nobody writes to it.
+func checkFile(file string) error {
+	info, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 { // the library makes it
+		return nil
+	} else if err != nil {
+		return err
 	}
-	for _, name := range []string{"meta.json", "state.bin"} {
-		if err := os.Chmod(filepath.Join(s.dir, "snapshots", sink.ID()+".tmp", name), 0o600); err != nil {
-			return nil, errors.Join(fmt.Errorf("protecting a snapshot: %w", err), sink.Cancel())
+	return guarded(func() error {
+		locked, err := openLog(file, true)
+		if err != nil {
+			return err
 		}
-	}
-	return sink, nil
+		return errors.Join(checkPages(file, map[string]func([]byte) bool{
+			"logs": func(key []byte) bool { return len(key) == 8 },
+			"conf": func(key []byte) bool { return slices.Contains(stableKeys(), string(key)) },
+		}), locked.Close())
+	})
+}
+
+// stableKeys are the keys of all that is kept beside the log: raft's and ours.
+func stableKeys() []string {
+	return []string{currentTermKey, "LastVoteTerm", "LastVoteCand", identityKey}
 }
 
 // checkDir refuses a directory that lost its log but kept its snapshots: what was in
 // the log is gone, and a node without memory of its votes must not take part.
 func checkDir(dir string) error {
-	_, err := os.Stat(filepath.Join(dir, logFile))
-	if !errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(filepath.Join(dir, logFile))
+	if err == nil && info.Size() > 0 {
+		return nil
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	snapshots, err := os.ReadDir(filepath.Join(dir, "snapshots"))
 	if err == nil && len(snapshots) > 0 {
-		return fmt.Errorf("data directory %s has snapshots but no log (raft.db): move the directory away and let the node join anew", dir)
+		return fmt.Errorf("%w: data directory %s has snapshots but no log (raft.db): move the directory away and let the node join anew", ErrDiskFailed, dir)
 	}
 	return nil
-}
-
-// cached returns a log store that keeps the last entries in memory, for replication
-// and the read index. Entries hold many commands, so few of them are kept.
-func (s *Storage) cached() (raft.LogStore, error) {
-	const entries = 128
-	return raft.NewLogCache(entries, s.Log)
 }
 
 // identity is what a data directory knows about itself.
@@ -147,19 +165,25 @@ func (id *identity) initialised() bool { return id.Joined || len(id.Founders) > 
 // belonged reports whether the node has been in a configuration of the cluster.
 func (id *identity) belonged() bool { return id.Belonged || len(id.Founders) > 0 }
 
-const identityKey = "tesd identity"
+const (
+	identityKey    = "tesd identity"
+	currentTermKey = "CurrentTerm" // raft's name of its term
+)
 
 // loadIdentity returns the directory's identity, making one for an empty directory.
-func loadIdentity(store raft.StableStore, nodeID string) (identity, error) {
-	raw, err := store.Get([]byte(identityKey))
+func loadIdentity(disk *failStop, nodeID string) (identity, error) {
+	raw, err := disk.Get([]byte(identityKey))
 	if err != nil && !isNotFound(err) {
 		return identity{}, fmt.Errorf("reading the identity of the data directory: %w", err)
 	}
-	if len(raw) == 0 {
+	if err != nil {
+		if err := disk.checkUnused(); err != nil {
+			return identity{}, err
+		}
 		var incarnation [4]byte
 		rand.Read(incarnation[:]) // never fails, says crypto/rand
 		id := identity{NodeID: nodeID, Incarnation: hex.EncodeToString(incarnation[:])}
-		return id, id.save(store)
+		return id, id.save(disk)
 	}
 	var id identity
 	if err := json.Unmarshal(raw, &id); err != nil {
@@ -169,6 +193,23 @@ func loadIdentity(store raft.StableStore, nodeID string) (identity, error) {
 		return identity{}, fmt.Errorf("the data directory belongs to node %q, not %q", id.NodeID, nodeID)
 	}
 	return id, nil
+}
+
+// checkUnused refuses a directory that has no identity but was used: what is in it was somebody's.
+func (s *failStop) checkUnused() error {
+	_, err := s.Get([]byte(currentTermKey))
+	if err != nil && !isNotFound(err) {
+		return err
+	}
+	last, lastErr := s.LastIndex()
+	taken, listErr := s.snapshots.List()
+	if err := errors.Join(lastErr, listErr); err != nil {
+		return err
+	}
+	if err == nil || last > 0 || len(taken) > 0 {
+		return fmt.Errorf("%w: %s: the identity of the data directory is missing, though it was used", ErrDiskFailed, s.file)
+	}
+	return nil
 }
 
 // isNotFound recognises a missing key of either store: the library has no sentinel

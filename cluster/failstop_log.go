@@ -1,0 +1,160 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/raft"
+)
+
+// The log behind a failStop has no holes, and each entry carries a checksum.
+
+// FirstIndex returns the index of the first entry, 0 for none.
+func (s *failStop) FirstIndex() (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.span.first, s.err
+}
+
+// LastIndex returns the index of the last entry, 0 for none.
+func (s *failStop) LastIndex() (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.span.last, s.err
+}
+
+// GetLog reads an entry. One that the log does not reach is raft.ErrLogNotFound; one that
+// should be there and is not, or is not as it was written, is a failure of the disk.
+func (s *failStop) GetLog(index uint64, l *raft.Log) error {
+	op := operation{what: "reading", from: index, to: index}
+	for {
+		s.mu.Lock()
+		err, within, deletions := s.err, s.span.holds(index), s.deletions
+		s.mu.Unlock()
+		if err != nil {
+			return err
+		} else if !within {
+			return raft.ErrLogNotFound
+		}
+		err = s.read(op, func() error { return s.log.GetLog(index, l) })
+		if err == nil {
+			err = unseal(l, index)
+		}
+		if err == nil {
+			return nil
+		}
+		s.mu.Lock()
+		deleted := s.deletions != deletions
+		s.mu.Unlock()
+		switch missing := errors.Is(err, raft.ErrLogNotFound); {
+		case missing && deleted: // while it was read
+		case missing:
+			return s.fail(op, errors.New("it is missing, though the log has entries before and behind it"))
+		default:
+			return s.fail(op, err)
+		}
+	}
+}
+
+// StoreLog writes an entry.
+func (s *failStop) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l}) }
+
+// StoreLogs writes entries that follow each other. Those that do not follow the log come
+// behind a snapshot that was installed: what was there before goes, so that no hole stays.
+func (s *failStop) StoreLogs(logs []*raft.Log) error {
+	if len(logs) == 0 {
+		return nil
+	}
+	from, to := logs[0].Index, logs[len(logs)-1].Index
+	s.mu.Lock()
+	old := s.span
+	s.mu.Unlock()
+	if !old.empty() && from > old.last+1 {
+		if err := s.remove(old.first, old.last, span{}); err != nil {
+			return err
+		}
+		old = span{}
+	}
+	sealed := sealAll(logs)
+	if err := s.write(operation{what: "storing", from: from, to: to}, func() error { return s.log.StoreLogs(sealed) }); err != nil {
+		return err
+	}
+	if old.empty() {
+		old.first = from
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.span = span{old.first, max(old.last, to)}
+	return nil
+}
+
+// DeleteRange removes entries: at the end of the log, if they reach it, those that conflict
+// with the leader's, and otherwise at its beginning, because a snapshot holds them. Of those
+// it leaves what the oldest snapshot that is retained needs to become the present state.
+func (s *failStop) DeleteRange(from, to uint64) error {
+	s.mu.Lock()
+	log := s.span
+	s.mu.Unlock()
+	if log.empty() || from > log.last || to < log.first {
+		return nil
+	}
+	if to >= log.last {
+		if from <= log.first {
+			return s.remove(log.first, log.last, span{})
+		}
+		return s.remove(from, log.last, span{log.first, from - 1})
+	}
+	if from > log.first {
+		return fmt.Errorf("removing log entries %d to %d would leave a hole in the log, which has %d to %d", from, to, log.first, log.last)
+	}
+	held, err := s.held()
+	if err != nil {
+		return fmt.Errorf("finding out which log the snapshots need: %w", err)
+	}
+	if to = min(to, held); to < log.first {
+		return nil
+	}
+	return s.remove(log.first, to, span{to + 1, log.last})
+}
+
+// held returns up to which index the log is held by every snapshot that is retained.
+func (s *failStop) held() (uint64, error) {
+	taken, err := s.snapshots.List()
+	oldest := max(s.retained, 1) - 1
+	if err != nil || len(taken) <= oldest {
+		return 0, err
+	}
+	return taken[oldest].Index, nil
+}
+
+// remove removes entries, so that others are left. Nobody looks for them from then on.
+func (s *failStop) remove(from, to uint64, left span) error {
+	s.mu.Lock()
+	s.span = left
+	s.deletions++
+	s.mu.Unlock()
+	return s.write(operation{what: "removing", from: from, to: to}, func() error { return s.log.DeleteRange(from, to) })
+}
+
+// check reads the whole log: each entry must be there, and as it was written. It returns
+// the last one, zero if there is none.
+func (s *failStop) check() (last raft.Log, err error) {
+	s.mu.Lock()
+	log := s.span
+	s.mu.Unlock()
+	if log.empty() {
+		return last, nil
+	}
+	for index := log.first; index <= log.last; index++ {
+		before := last.Term
+		last = raft.Log{}
+		if err := s.GetLog(index, &last); err != nil {
+			return last, err
+		}
+		if last.Term < before {
+			op := operation{what: "reading", from: index, to: index}
+			return last, s.fail(op, fmt.Errorf("it is of term %d, and the one before of %d", last.Term, before))
+		}
+	}
+	return last, nil
+}

@@ -1,0 +1,109 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+const (
+	// A snapshot is taken when the log since the last one exceeds this, or the size of
+	// the last snapshot if that is more: writing snapshots then costs no more than
+	// writing the log does. See [Config.SnapshotBytes].
+	snapshotBytes = 64 << 20
+
+	// Behind what the older snapshot needs, the log keeps this many entries more, as long
+	// as they are not above so many bytes, so that a follower that is a little behind needs
+	// no snapshot. An entry may hold one command or a thousand.
+	trailingEntries = 4096
+	trailingBytes   = 32 << 20
+
+	snapshotRetry = 10 * time.Second // after one that could not be written
+	snapshotLong  = time.Minute      // a snapshot that takes so long is told of, each time anew
+)
+
+// snapshotTaker takes snapshots, one at a time, beside the housekeeping that looks whether one
+// is due. One that fails is counted and tried again; one that hangs is told of, and holds up
+// nothing but the snapshots after it: the log grows until the disk is nearly full, and then the
+// node takes no writes.
+type snapshotTaker struct {
+	node      *Node
+	consensus *consensus
+
+	taking sync.WaitGroup
+	busy   atomic.Bool  // a snapshot is being taken
+	retry  atomic.Int64 // Unix time in nanoseconds before which none is tried
+	began  time.Time    // when it was, or was told of last; the housekeeping's
+}
+
+// look takes a snapshot if one is due. It does not wait for it.
+func (t *snapshotTaker) look(ctx context.Context) {
+	n, now := t.node, time.Now()
+	if t.busy.Load() {
+		if now.Sub(t.began) >= snapshotLong {
+			n.log.Error("a snapshot is not done yet; its disk may hang", "snapshotsFailed", n.snapshotsFailed.Load())
+			t.began = now
+		}
+		return
+	}
+	if n.adapter.logged.Load() <= max(n.cfg.SnapshotBytes, n.adapter.snapshotSize.Load()) || now.UnixNano() < t.retry.Load() {
+		return
+	}
+	t.busy.Store(true)
+	t.began = now
+	t.taking.Go(func() {
+		defer t.busy.Store(false)
+		if err := t.take(ctx); err != nil && ctx.Err() == nil {
+			n.snapshotsFailed.Add(1)
+			t.retry.Store(time.Now().Add(snapshotRetry).UnixNano())
+			n.log.Error("snapshot_failed", "error", err)
+		}
+	})
+}
+
+// take writes a snapshot. The log keeps what came since the one before, so that the older of
+// the two snapshots on disk stays usable.
+func (t *snapshotTaker) take(ctx context.Context) error {
+	n, r := t.node, t.consensus.raft
+	var taken []*raft.SnapshotMeta
+	err := n.disk.read(operation{what: "listing the snapshots"}, func() (err error) { taken, err = n.disk.snapshots.List(); return err })
+	if err != nil {
+		return err
+	}
+	var last uint64
+	if len(taken) > 0 {
+		last = taken[0].Index // the newest
+	}
+	applied := r.AppliedIndex()
+	settings := r.ReloadableConfig()
+	settings.TrailingLogs = trailing(applied-min(last, applied), n.adapter.logged.Load(), n.cfg.TrailingLogs)
+	if err := r.ReloadConfig(settings); err != nil {
+		return err
+	}
+	began := time.Now()
+	done := make(chan error, 1)
+	go func() { done <- r.Snapshot().Error() }() // which may hang with the disk
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		return nil
+	} else if err == nil {
+		n.log.Info("snapshot taken", "index", applied, "bytes", n.adapter.snapshotSize.Load(), "duration", time.Since(began))
+	}
+	return err
+}
+
+// trailing returns how many entries the log keeps behind a snapshot, if so many bytes came
+// in so many entries since the snapshot before, and at most so many more are to stay. It is
+// one at least: raft removes entries up to the end of the log only when they conflict.
+func trailing(entries uint64, bytes int64, more uint64) uint64 {
+	average := max(uint64(bytes)/max(entries, 1), 1)
+	return max(entries+min(more, trailingBytes/average), 1)
+}

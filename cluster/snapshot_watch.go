@@ -1,0 +1,48 @@
+package cluster
+
+import "github.com/hashicorp/raft"
+
+// A snapshot that a node takes is written beside everything else: one that cannot be written is
+// tried again, and one that hangs holds nothing up but the next one. One that a leader sends is
+// written by raft's main goroutine, which does nothing else meanwhile: if the disk hangs there,
+// the node has stalled and must stop. An error is answered to the leader, which tries again.
+
+// watchedSnapshots has the watchdog look at the writes of snapshots that are installed.
+type watchedSnapshots struct {
+	raft.SnapshotStore
+	disk *failStop
+}
+
+// Create begins a snapshot.
+func (s watchedSnapshots) Create(version raft.SnapshotVersion, index, term uint64, c raft.Configuration, cIndex uint64, t raft.Transport) (raft.SnapshotSink, error) {
+	sink, err := s.SnapshotStore.Create(version, index, term, c, cIndex, t)
+	if err != nil {
+		return nil, err
+	}
+	return &watchedSink{SnapshotSink: sink, disk: s.disk}, nil
+}
+
+// watchedSink is a snapshot on its way to disk.
+type watchedSink struct {
+	raft.SnapshotSink
+	disk   *failStop
+	beside bool // of what raft does: the node takes it
+}
+
+// Write writes a part of it.
+func (w *watchedSink) Write(b []byte) (n int, err error) {
+	err = w.watched("writing a snapshot that was sent", func() error { n, err = w.SnapshotSink.Write(b); return err })
+	return n, err
+}
+
+// Close finishes it.
+func (w *watchedSink) Close() error {
+	return w.watched("finishing a snapshot that was sent", w.SnapshotSink.Close)
+}
+
+func (w *watchedSink) watched(what string, do func() error) error {
+	if w.beside {
+		return do()
+	}
+	return w.disk.read(operation{what: what}, do)
+}
