@@ -75,7 +75,7 @@ type Timing struct {
 	// LeaderLease is how long a leader that hears from no majority leads on. Heartbeats
 	// wait behind disk writes, so it must exceed the slowest write at a majority. No
 	// read trusts it.
-	LeaderLease time.Duration // default 400 ms
+	LeaderLease time.Duration // default four fifths of Heartbeat: 400 ms
 
 	// Commit is how long an idle leader waits before it tells the followers of a new
 	// commit index, and so how late they see a commit.
@@ -95,7 +95,7 @@ func (t Timing) withDefaults() Timing {
 		}
 	}
 	set(&t.Heartbeat, 500*time.Millisecond)
-	set(&t.LeaderLease, 400*time.Millisecond)
+	set(&t.LeaderLease, t.Heartbeat*4/5)
 	set(&t.Commit, 5*time.Millisecond)
 	set(&t.LeaderWait, 2*time.Second)
 	set(&t.Stop, 2*time.Second)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	"github.com/tesd/tesd/fsm"
 )
@@ -72,3 +73,43 @@ func (n *Node) Snapshot() error {
 
 // SalvageFrom is Salvage of stores.
 func SalvageFrom(s *Storage) (fsm.View, error) { return salvage(s) }
+
+// Watched is a store behind a failStop whose watchdog runs when it is told to.
+type Watched struct{ disk *failStop }
+
+// NewWatched opens one.
+func NewWatched(s *Storage) *Watched {
+	disk, err := openFailStop(s)
+	if err != nil {
+		panic(err)
+	}
+	return &Watched{disk}
+}
+
+// Write writes something.
+func (w *Watched) Write() error { return w.disk.SetUint64([]byte("n"), 1) }
+
+// Ticks has the watchdog tick so many times.
+func (w *Watched) Ticks(n int) {
+	for range n {
+		w.disk.tick()
+	}
+}
+
+// ComeBack brings the state of a node back from its storage as a start of the node does, but for
+// raft: the snapshot, and all of the log.
+func ComeBack(s *Storage, nodeID string) (fsm.View, error) {
+	disk, err := openFailStop(s)
+	if err != nil {
+		return fsm.View{}, err
+	}
+	id, err := loadIdentity(disk, nodeID)
+	if err != nil {
+		return fsm.View{}, err
+	}
+	n := &Node{log: hclog.NewNullLogger(), disk: disk, adapter: newAdapter(nil), founding: newFounding(nil, "", disk, id)}
+	if _, err := n.comeBack(); err != nil {
+		return fsm.View{}, err
+	}
+	return salvage(s)
+}

@@ -1,16 +1,30 @@
 package cluster
 
-import "github.com/hashicorp/raft"
+import (
+	"slices"
+
+	"github.com/hashicorp/raft"
+)
 
 // A snapshot that a node takes is written beside everything else: one that cannot be written is
 // tried again, and one that hangs holds nothing up but the next one. One that a leader sends is
 // written by raft's main goroutine, which does nothing else meanwhile: if the disk hangs there,
 // the node has stalled and must stop. An error is answered to the leader, which tries again.
 
-// watchedSnapshots has the watchdog look at the writes of snapshots that are installed.
+// watchedSnapshots are the snapshots as raft sees them: without those that were passed over when
+// the node came back, and with the watchdog looking at the writes of those that are installed.
 type watchedSnapshots struct {
 	raft.SnapshotStore
-	disk *failStop
+	disk   *failStop
+	passed []faulty
+}
+
+// List returns the snapshots, the newest first.
+func (s watchedSnapshots) List() ([]*raft.SnapshotMeta, error) {
+	all, err := s.SnapshotStore.List()
+	return slices.DeleteFunc(all, func(m *raft.SnapshotMeta) bool {
+		return slices.ContainsFunc(s.passed, func(f faulty) bool { return f.id == m.ID })
+	}), err
 }
 
 // Create begins a snapshot.

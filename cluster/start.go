@@ -14,7 +14,8 @@ import (
 func (n *Node) startRaft(founders []founder, gained chan<- bool) (*consensus, error) {
 	id, _ := n.founding.state()
 	cfg := n.raftConfig(serverID(id.NodeID, id.Incarnation), gained)
-	if err := n.comeBack(); err != nil {
+	passed, err := n.comeBack()
+	if err != nil {
 		return nil, err
 	}
 	const entries = 128 // they hold many commands, so few of them are kept
@@ -33,7 +34,7 @@ func (n *Node) startRaft(founders []founder, gained chan<- bool) (*consensus, er
 		Timeout:         5 * time.Second,
 		Logger:          cfg.Logger.Named("transport"),
 	})}
-	r, err := n.runRaft(cfg, cache, trans, founders)
+	r, err := n.runRaft(cfg, cache, watchedSnapshots{n.disk.snapshots, n.disk, passed}, trans, founders)
 	if err != nil {
 		return nil, errors.Join(err, trans.Close())
 	}
@@ -43,27 +44,28 @@ func (n *Node) startRaft(founders []founder, gained chan<- bool) (*consensus, er
 	}, nil
 }
 
-// comeBack reads what is on the disk, checks it, and makes it the state of this node.
-func (n *Node) comeBack() error {
+// comeBack reads what is on the disk, checks it, and makes it the state of this node. It returns
+// the snapshots that cannot be used.
+func (n *Node) comeBack() ([]faulty, error) {
 	began := time.Now()
 	r, err := n.disk.recover()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := n.checkMemory(r); err != nil {
-		return err
+		return nil, err
 	}
 	if r.faults != nil {
 		n.log.Warn("a snapshot is damaged; the node came back from what was before it, and the log", "faults", r.faults, "index", r.index)
 		if err := setAside(n.disk.snapshots, r.passed); err != nil {
-			return fmt.Errorf("setting a damaged snapshot aside: %w", err)
+			return nil, fmt.Errorf("setting a damaged snapshot aside: %w", err)
 		}
 	}
 	if r.index > 0 {
 		n.adapter.become(r.machine, r.size)
 	}
 	n.log.Info("the data directory was read", "snapshot", r.index, "snapshotBytes", r.size, "lastEntry", r.last.Index, "duration", time.Since(began))
-	return nil
+	return r.passed, nil
 }
 
 // checkMemory holds what the stable store says against the log. A node whose log reaches a term
@@ -88,8 +90,7 @@ func (n *Node) checkMemory(r *recovered) error {
 const bootstrapTerm = 1
 
 // runRaft starts raft. It does so on a goroutine of its own, which ends if the disk fails.
-func (n *Node) runRaft(cfg *raft.Config, logs raft.LogStore, trans raft.Transport, founders []founder) (r *raft.Raft, err error) {
-	store, snaps := raftStable{n.disk}, watchedSnapshots{n.disk.snapshots, n.disk}
+func (n *Node) runRaft(cfg *raft.Config, logs raft.LogStore, snaps raft.SnapshotStore, trans raft.Transport, founders []founder) (r *raft.Raft, err error) {
 	err = errors.New("raft did not start")
 	done := make(chan struct{})
 	go func() {
@@ -98,7 +99,7 @@ func (n *Node) runRaft(cfg *raft.Config, logs raft.LogStore, trans raft.Transpor
 			err = fmt.Errorf("bootstrapping: %w", err)
 			return
 		}
-		if r, err = raft.NewRaft(cfg, n.adapter, raftLog{logs, n.disk}, store, snaps, trans); err != nil {
+		if r, err = raft.NewRaft(cfg, n.adapter, raftLog{logs, n.disk}, raftStable{n.disk}, snaps, trans); err != nil {
 			err = fmt.Errorf("starting raft: %w", err)
 		}
 	}()

@@ -53,6 +53,8 @@ func readings(s *Server) collector {
 		func(m *moment) float64 { return float64(m.status.CommitIndex) })
 	add(gauge, "applied_index", "The index of the last entry in the state that this node serves.",
 		func(m *moment) float64 { return float64(m.status.AppliedIndex) })
+	add(counter, "snapshot_failures_total", "Snapshots that this node could not write since its start; each is tried again.",
+		func(m *moment) float64 { return float64(m.status.SnapshotsFailed) })
 	add(gauge, "registries", "Registries in the state.", func(m *moment) float64 { return float64(m.registries) })
 	add(gauge, "entities", "Entities in the state, of all registries.", func(m *moment) float64 { return float64(m.entities) })
 	add(gauge, "watch_connections", "WebSockets and event streams that are open.", func(m *moment) float64 { return float64(m.connections) })

@@ -40,6 +40,7 @@ func settings() []setting {
 		{name: "signing-key-env", kind: "name", standard: defaultKeyEnv, help: "environment variable that holds the signing key"},
 		{name: "cache-ttl", kind: "duration", standard: "60s", help: "how long encoded answers that nobody asks for stay in memory"},
 		{name: "alarm-timeout", kind: "duration", standard: "5m", help: "how long a registry is without transactions before it counts as TERMINATED"},
+		{name: "election-timeout", kind: "duration", standard: "500ms", help: "how long a node waits for the leader before it campaigns; the same on every node, and longer where disk writes are slow"},
 		{name: "max-websocket-connections", kind: "N", standard: "100", help: "WebSocket connections that this node holds at most"},
 		{name: "log-format", kind: "json|text", standard: "json", help: "how to write the log, on standard error"},
 		{name: "log-level", kind: "trace|debug|info|warn|error", standard: "info", help: "least level to log"},

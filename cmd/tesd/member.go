@@ -59,7 +59,7 @@ func openMember(o options, seed func() (fsm.Migrate, error), log hclog.Logger) (
 	node, err := cluster.Open(cluster.Config{
 		NodeID: o.nodeID, RaftAddress: o.raft, HTTPAddress: address, Peers: o.peers,
 		RegistryID: o.registryID, HistoryKeep: o.historyKeep, SigningKey: o.signingKey,
-		Seed: seed, Storage: storage, Logger: log,
+		Seed: seed, Storage: storage, Logger: log, Timing: cluster.Timing{Heartbeat: o.electionTimeout},
 	})
 	if err != nil {
 		release(storage.Close)

@@ -28,6 +28,7 @@ type options struct {
 	signingKey         []byte // nil for none
 	cacheTTL           time.Duration
 	alarmTimeout       time.Duration
+	electionTimeout    time.Duration // 0 for the default
 	maxWebSockets      int
 	logJSON            bool
 	logLevel           hclog.Level
@@ -53,13 +54,14 @@ func parseOptions(ctx context.Context, values map[string]value, getenv func(stri
 	o := options{
 		nodeID: p.text("node-id"), registryID: p.text("registry-id"), dataDir: p.text("data-dir"),
 		http: p.text("http"), raft: p.text("raft"), registryFile: p.text("registry-file"),
-		historyKeep:   parse(&p, "history-keep", wholeNumber(64)),
-		cacheTTL:      parse(&p, "cache-ttl", positiveDuration),
-		alarmTimeout:  parse(&p, "alarm-timeout", positiveDuration),
-		maxWebSockets: int(parse(&p, "max-websocket-connections", wholeNumber(31))),
-		logJSON:       parse(&p, "log-format", logFormat),
-		logLevel:      parse(&p, "log-level", logLevel),
-		peers:         parse(&p, "peers", parsePeers),
+		historyKeep:     parse(&p, "history-keep", wholeNumber(64)),
+		cacheTTL:        parse(&p, "cache-ttl", positiveDuration),
+		alarmTimeout:    parse(&p, "alarm-timeout", positiveDuration),
+		electionTimeout: parse(&p, "election-timeout", electionTimeout),
+		maxWebSockets:   int(parse(&p, "max-websocket-connections", wholeNumber(31))),
+		logJSON:         parse(&p, "log-format", logFormat),
+		logLevel:        parse(&p, "log-level", logLevel),
+		peers:           parse(&p, "peers", parsePeers),
 	}
 	if key := getenv(p.text("signing-key-env")); key != "" {
 		o.signingKey = []byte(key)
@@ -164,6 +166,14 @@ func positiveDuration(s string) (time.Duration, error) {
 		return 0, errors.New("not above zero")
 	}
 	return d, nil
+}
+
+func electionTimeout(s string) (time.Duration, error) {
+	d, err := positiveDuration(s)
+	if err == nil && (d < 100*time.Millisecond || d > time.Minute) {
+		return 0, errors.New("not from 100ms to 1m")
+	}
+	return d, err
 }
 
 func logFormat(s string) (asJSON bool, err error) {

@@ -39,7 +39,8 @@ type Node struct {
 	ID        string // also its host on the network
 	Store     *raft.InmemStore
 	Snapshots raft.SnapshotStore
-	Log       raft.LogStore // what the node writes its log to: Store, unless a test wraps it
+	Log       raft.LogStore    // what the node writes its log to: Store, unless a test wraps it
+	Stable    raft.StableStore // and its term and vote
 
 	mu     sync.Mutex
 	node   *cluster.Node      // the one that was started last
@@ -137,15 +138,22 @@ func (c *Cluster) Add() *Node {
 // Wipe gives a node that does not run empty stores, as if its disk had been lost.
 func (n *Node) Wipe() {
 	n.Store, n.Snapshots = raft.NewInmemStore(), raft.NewInmemSnapshotStore()
-	n.Log = n.Store
+	n.Log, n.Stable = n.Store, n.Store
 }
 
 // Start opens and runs a node on the stores that it has.
 func (c *Cluster) Start(n *Node) {
 	c.t.Helper()
+	if err := c.TryStart(n); err != nil {
+		c.t.Fatalf("opening %s: %v", n.ID, err)
+	}
+}
+
+// TryStart is Start for a node that may refuse to be opened.
+func (c *Cluster) TryStart(n *Node) error {
 	cfg := cluster.Config{
 		NodeID: n.ID, RaftAddress: address(n.ID), RegistryID: Registry,
-		Storage: &cluster.Storage{Log: n.Log, Stable: n.Store, Snapshots: n.Snapshots},
+		Storage: &cluster.Storage{Log: n.Log, Stable: n.Stable, Snapshots: n.Snapshots},
 		Network: host{c.Net, n.ID},
 	}
 	for _, peer := range c.Nodes[:c.founders] {
@@ -156,7 +164,7 @@ func (c *Cluster) Start(n *Node) {
 	}
 	node, err := cluster.Open(cfg)
 	if err != nil {
-		c.t.Fatalf("opening %s: %v", n.ID, err)
+		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -164,6 +172,7 @@ func (c *Cluster) Start(n *Node) {
 	n.node, n.cancel, n.done = node, cancel, done
 	n.mu.Unlock()
 	go func() { done <- node.Run(ctx) }()
+	return nil
 }
 
 // Stop stops a node gracefully, if it runs, and returns what its Run returned.

@@ -1,0 +1,153 @@
+package clustertest
+
+import (
+	"sync"
+
+	"github.com/hashicorp/raft"
+)
+
+// Disk is what a node's stores lie on: its writes can fail and hang. A write is a call of a store
+// that changes something: of the log, of the stable store, or of a snapshot (where to begin, each
+// part, and to finish it are writes: the last one stands for the sync and the rename). It is safe
+// for concurrent use.
+type Disk struct {
+	mu     sync.Mutex
+	writes int           // so far
+	fails  int           // the write that fails, counted from 1; 0 for none
+	landed bool          // it reaches the store all the same
+	err    error         // what it fails with
+	failed string        // what it was
+	hangs  chan struct{} // nil, or writes of hung stores wait until it is closed
+	hung   func(what string) bool
+}
+
+// NewDisk puts the stores that a node has now on a disk. It is to be called again after
+// [Node.Wipe].
+func NewDisk(n *Node) *Disk {
+	d := &Disk{}
+	n.Log, n.Stable, n.Snapshots = diskLog{n.Log, d}, diskStable{n.Stable, d}, diskSnapshots{n.Snapshots, d}
+	return d
+}
+
+// FailAt has the nth write from now on fail, once, counted from 1. If landed, it is one that
+// fails although it has reached the disk.
+func (d *Disk) FailAt(n int, landed bool, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fails, d.landed, d.err, d.failed = d.writes+n, landed, err, ""
+}
+
+// Failed returns which write has failed; "" if none has since FailAt.
+func (d *Disk) Failed() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failed
+}
+
+// Hang has writes wait until release is called, and then reach the disk. Those are writes of
+// what names true: "log", "stable" or "snapshot".
+func (d *Disk) Hang(of func(what string) bool) (release func()) {
+	hangs := make(chan struct{})
+	d.mu.Lock()
+	d.hangs, d.hung = hangs, of
+	d.mu.Unlock()
+	return sync.OnceFunc(func() {
+		d.mu.Lock()
+		d.hangs = nil
+		d.mu.Unlock()
+		close(hangs)
+	})
+}
+
+// write is one write.
+func (d *Disk) write(what string, do func() error) error {
+	d.mu.Lock()
+	hangs := d.hangs
+	if hangs != nil && !d.hung(what) {
+		hangs = nil
+	}
+	d.writes++
+	fails, landed := d.writes == d.fails, d.landed
+	if fails {
+		d.failed = what
+	}
+	d.mu.Unlock()
+	if hangs != nil {
+		<-hangs
+	}
+	if !fails {
+		return do()
+	}
+	if landed {
+		do() // whatever comes of it, it is said to have failed
+	}
+	return d.err
+}
+
+// diskLog is a log on a disk.
+type diskLog struct {
+	raft.LogStore
+	disk *Disk
+}
+
+// StoreLog writes an entry.
+func (s diskLog) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l}) }
+
+// StoreLogs writes entries.
+func (s diskLog) StoreLogs(logs []*raft.Log) error {
+	return s.disk.write("log", func() error { return s.LogStore.StoreLogs(logs) })
+}
+
+// DeleteRange removes entries.
+func (s diskLog) DeleteRange(from, to uint64) error {
+	return s.disk.write("log", func() error { return s.LogStore.DeleteRange(from, to) })
+}
+
+// diskStable is a stable store on a disk.
+type diskStable struct {
+	raft.StableStore
+	disk *Disk
+}
+
+// Set writes a value.
+func (s diskStable) Set(key, value []byte) error {
+	return s.disk.write("stable", func() error { return s.StableStore.Set(key, value) })
+}
+
+// SetUint64 writes a number.
+func (s diskStable) SetUint64(key []byte, value uint64) error {
+	return s.disk.write("stable", func() error { return s.StableStore.SetUint64(key, value) })
+}
+
+// diskSnapshots are snapshots on a disk.
+type diskSnapshots struct {
+	raft.SnapshotStore
+	disk *Disk
+}
+
+// Create begins a snapshot.
+func (s diskSnapshots) Create(version raft.SnapshotVersion, index, term uint64, c raft.Configuration, cIndex uint64, t raft.Transport) (sink raft.SnapshotSink, err error) {
+	err = s.disk.write("snapshot", func() (err error) {
+		sink, err = s.SnapshotStore.Create(version, index, term, c, cIndex, t)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return diskSink{sink, s.disk}, nil
+}
+
+// diskSink is a snapshot that is being written.
+type diskSink struct {
+	raft.SnapshotSink
+	disk *Disk
+}
+
+// Write writes a part.
+func (s diskSink) Write(b []byte) (n int, err error) {
+	err = s.disk.write("snapshot", func() error { n, err = s.SnapshotSink.Write(b); return err })
+	return n, err
+}
+
+// Close finishes the snapshot.
+func (s diskSink) Close() error { return s.disk.write("snapshot", s.SnapshotSink.Close) }
