@@ -150,9 +150,6 @@ type snapshot struct {
 
 // Persist writes the snapshot out.
 func (s *snapshot) Persist(sink raft.SnapshotSink) error {
-	if w, ok := sink.(*watchedSink); ok {
-		w.beside = true
-	}
 	size, err := s.view.WriteTo(sink)
 	if err != nil {
 		return errors.Join(err, sink.Cancel())

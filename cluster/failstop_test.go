@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -10,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/internal/clustertest"
@@ -232,6 +234,75 @@ func TestPausedProcessIsNotHung(t *testing.T) {
 		synctest.Wait()
 		if !done.Load() {
 			t.Error("the write has not returned")
+		}
+	})
+}
+
+// TestHungInstall hangs the disk of a follower while it is sent a snapshot, for which raft does
+// nothing else: the follower stops.
+func TestHungInstall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clustertest.Prepare(t, 3, seeded)
+		disks := on(c)
+		c.Ready()
+		n, leader := c.Follower(), c.Leader()
+		c.Net.Isolate(n.ID)
+		for range 20 {
+			mustBump(t, leader, "api:a", "")
+		}
+		for _, m := range c.Nodes {
+			if m != n {
+				if err := m.Current().Snapshot(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		release := disks[n.ID].Hang(func(what string) bool { return what == "snapshot" })
+		c.Net.Rejoin(n.ID)
+		mustFail(t, c, n, time.Minute, "a snapshot that was sent", "did not return")
+		release()
+		c.Start(n)
+		c.Ready()
+		c.Agree()
+	})
+}
+
+// TestSlowWrites has writes take so long that heartbeats come near to be late: that is told, once.
+func TestSlowWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told atomic.Int32
+		c := clustertest.Prepare(t, 1, func(cfg *cluster.Config) {
+			seeded(cfg)
+			log := hclog.NewInterceptLogger(&hclog.LoggerOptions{Output: io.Discard})
+			log.RegisterSink(&sink{func(message string) {
+				if message == "slow_write" {
+					told.Add(1)
+				}
+			}})
+			cfg.Logger = log
+		})
+		n := c.Nodes[0]
+		disk := on(c)[n.ID]
+		c.Ready()
+		bump := func(takes time.Duration) {
+			release := disk.Hang(all)
+			time.AfterFunc(takes, release)
+			mustBump(t, n, "api:a", "")
+		}
+		bump(190 * time.Millisecond)
+		if told.Load() != 0 {
+			t.Error("a write of 190 ms was told of")
+		}
+		for range 3 {
+			bump(210 * time.Millisecond)
+		}
+		if told.Load() != 1 {
+			t.Errorf("slow writes were told of %d times within a minute", told.Load())
+		}
+		<-time.After(time.Minute)
+		bump(210 * time.Millisecond)
+		if told.Load() != 2 {
+			t.Errorf("slow writes were told of %d times in more than a minute", told.Load())
 		}
 	})
 }

@@ -27,36 +27,38 @@ func (s watchedSnapshots) List() ([]*raft.SnapshotMeta, error) {
 	}), err
 }
 
-// Create begins a snapshot.
-func (s watchedSnapshots) Create(version raft.SnapshotVersion, index, term uint64, c raft.Configuration, cIndex uint64, t raft.Transport) (raft.SnapshotSink, error) {
-	sink, err := s.SnapshotStore.Create(version, index, term, c, cIndex, t)
+// Create begins a snapshot. One beyond the end of the log is one that was sent.
+func (s watchedSnapshots) Create(version raft.SnapshotVersion, index, term uint64, c raft.Configuration, cIndex uint64, t raft.Transport) (sink raft.SnapshotSink, err error) {
+	last, err := s.disk.LastIndex()
 	if err != nil {
 		return nil, err
 	}
-	return &watchedSink{SnapshotSink: sink, disk: s.disk}, nil
+	if index <= last {
+		return s.SnapshotStore.Create(version, index, term, c, cIndex, t)
+	}
+	err = s.disk.read(operation{what: "beginning a snapshot that was sent"}, func() (err error) {
+		sink, err = s.SnapshotStore.Create(version, index, term, c, cIndex, t)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return watchedSink{sink, s.disk}, nil
 }
 
-// watchedSink is a snapshot on its way to disk.
+// watchedSink is a snapshot that was sent, on its way to disk.
 type watchedSink struct {
 	raft.SnapshotSink
-	disk   *failStop
-	beside bool // of what raft does: the node takes it
+	disk *failStop
 }
 
 // Write writes a part of it.
-func (w *watchedSink) Write(b []byte) (n int, err error) {
-	err = w.watched("writing a snapshot that was sent", func() error { n, err = w.SnapshotSink.Write(b); return err })
+func (w watchedSink) Write(b []byte) (n int, err error) {
+	err = w.disk.read(operation{what: "writing a snapshot that was sent"}, func() error { n, err = w.SnapshotSink.Write(b); return err })
 	return n, err
 }
 
 // Close finishes it.
-func (w *watchedSink) Close() error {
-	return w.watched("finishing a snapshot that was sent", w.SnapshotSink.Close)
-}
-
-func (w *watchedSink) watched(what string, do func() error) error {
-	if w.beside {
-		return do()
-	}
-	return w.disk.read(operation{what: what}, do)
+func (w watchedSink) Close() error {
+	return w.disk.read(operation{what: "finishing a snapshot that was sent"}, w.SnapshotSink.Close)
 }

@@ -1,0 +1,98 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/hashicorp/raft"
+)
+
+// listed are snapshots of which only the indexes matter, the newest first.
+type listed struct {
+	raft.SnapshotStore
+	indexes []uint64
+}
+
+func (l *listed) List() (all []*raft.SnapshotMeta, err error) {
+	for _, index := range l.indexes {
+		all = append(all, &raft.SnapshotMeta{Index: index})
+	}
+	return all, nil
+}
+
+// TestSpanOfTheLog has a log grow, lose its end and its beginning, and go on behind a snapshot.
+func TestSpanOfTheLog(t *testing.T) {
+	snapshots := &listed{}
+	store := raft.NewInmemStore()
+	disk, err := openFailStop(&Storage{Log: store, Stable: store, Snapshots: snapshots, Retained: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := func(from, to, term uint64) (all []*raft.Log) {
+		for i := from; i <= to; i++ {
+			all = append(all, &raft.Log{Index: i, Term: term, Data: []byte(fmt.Sprint(i))})
+		}
+		return all
+	}
+	taken := func(indexes ...uint64) func() error {
+		return func() error { snapshots.indexes = indexes; return nil }
+	}
+	for _, step := range []struct {
+		what string
+		do   func() error
+		want span
+	}{
+		{"the first entries", func() error { return disk.StoreLogs(entries(1, 10, 1)) }, span{1, 10}},
+		{"more", func() error { return disk.StoreLogs(entries(11, 20, 1)) }, span{1, 20}},
+		{"the end conflicts", func() error { return disk.DeleteRange(15, 20) }, span{1, 14}},
+		{"the leader's entries", func() error { return disk.StoreLogs(entries(15, 20, 2)) }, span{1, 20}},
+		{"a snapshot", taken(12), span{1, 20}},
+		{"nothing goes: there is no older one", func() error { return disk.DeleteRange(1, 12) }, span{1, 20}},
+		{"a second snapshot", taken(18, 12), span{1, 20}},
+		{"what the older one needs stays", func() error { return disk.DeleteRange(1, 18) }, span{13, 20}},
+		{"it has been removed already", func() error { return disk.DeleteRange(1, 12) }, span{13, 20}},
+		{"the end conflicts, down to behind the older one", func() error { return disk.DeleteRange(13, 20) }, span{}},
+		{"again", func() error { return disk.StoreLogs(entries(13, 14, 3)) }, span{13, 14}},
+		{"behind a snapshot that was sent", func() error { return disk.StoreLogs(entries(101, 110, 3)) }, span{101, 110}},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.what, err)
+		}
+		first, _ := disk.FirstIndex()
+		last, _ := disk.LastIndex()
+		if got := (span{first, last}); got != step.want {
+			t.Errorf("%s: the log has %v, want %v", step.what, got, step.want)
+		}
+		again, err := openFailStop(&Storage{Log: store, Stable: store, Snapshots: snapshots, Retained: 2})
+		if err != nil || again.span != step.want {
+			t.Errorf("%s: on disk the log has %v, want %v", step.what, again.span, step.want)
+		}
+		if _, err := again.check(); err != nil {
+			t.Errorf("%s: %v", step.what, err)
+		}
+		for _, index := range []uint64{0, step.want.first - 1, step.want.last + 1} {
+			if err := disk.GetLog(index, &raft.Log{}); err != raft.ErrLogNotFound && index < 1<<60 {
+				t.Errorf("%s: entry %d: %v", step.what, index, err)
+			}
+		}
+	}
+	if err := disk.DeleteRange(103, 105); err == nil || errors.Is(err, ErrDiskFailed) || disk.failure() != nil {
+		t.Errorf("making a hole: %v", err)
+	}
+}
+
+// TestSealKeepsExtensions has what other layers put into an entry come back as it was, and nothing
+// of an entry be changed that raft holds.
+func TestSealKeepsExtensions(t *testing.T) {
+	for _, extensions := range [][]byte{nil, {}, {7}, []byte("others")} {
+		l := &raft.Log{Index: 3, Term: 2, Type: raft.LogBarrier, Data: []byte("data"), Extensions: extensions}
+		sealed := *sealAll([]*raft.Log{l})[0]
+		if string(l.Extensions) != string(extensions) || &sealed.Data[0] != &l.Data[0] {
+			t.Error("the entry was changed or copied")
+		}
+		if err := unseal(&sealed, 3); err != nil || string(sealed.Extensions) != string(extensions) {
+			t.Errorf("extensions %q came back as %q, %v", extensions, sealed.Extensions, err)
+		}
+	}
+}
