@@ -257,7 +257,8 @@ func TestMembershipRefusals(t *testing.T) {
 		other := clustertest.New(t, 1, seeded) // on a network of its own
 		other.Ready()
 		stranger := c.Add()
-		stranger.Store, stranger.Log, stranger.Snapshots = other.Nodes[0].Store, other.Nodes[0].Store, other.Nodes[0].Snapshots
+		stranger.Store, stranger.Log, stranger.Stable = other.Nodes[0].Store, other.Nodes[0].Store, other.Nodes[0].Store
+		stranger.Snapshots = other.Nodes[0].Snapshots
 		other.Stop(other.Nodes[0])
 		stranger.ID = other.Nodes[0].ID // it is n1, too
 		c.Stop(c.Nodes[0])

@@ -290,7 +290,8 @@ func TestStrangerIsNoVoter(t *testing.T) {
 		c.Crash(gone)
 		stranger := c.Add()
 		stranger.ID = gone.ID
-		stranger.Store, stranger.Log, stranger.Snapshots = other.Nodes[0].Store, other.Nodes[0].Store, other.Nodes[0].Snapshots
+		stranger.Store, stranger.Log, stranger.Stable = other.Nodes[0].Store, other.Nodes[0].Store, other.Nodes[0].Store
+		stranger.Snapshots = other.Nodes[0].Snapshots
 		other.Stop(other.Nodes[0])
 		mine := byID[leader.ID]
 		defer hang(t, leader, mine)() // or its lease would end

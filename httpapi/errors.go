@@ -78,6 +78,7 @@ type sentinel struct {
 var sentinels = []sentinel{
 	{cluster.ErrUnknownOutcome, client.CodeOutcomeUnknown},
 	{cluster.ErrShuttingDown, client.CodeShuttingDown},
+	{cluster.ErrDiskFailed, client.CodeShuttingDown}, // which it does for that
 	{cluster.ErrNoLeader, client.CodeNoLeader},
 	{cluster.ErrStorageFull, client.CodeStorageFull},
 	{cluster.ErrBusy, client.CodeTooManyRequests},

@@ -81,7 +81,7 @@ func TestMetrics(t *testing.T) {
 	want := map[string]float64{
 		`tesd_build_info{go_version="` + runtime.Version() + `", version="(devel)"}`: 1,
 		"tesd_leader": 1, "tesd_leader_known": 1, "tesd_ready": 1, "tesd_term": 2, "tesd_watch_connections": 0, "tesd_commit_index": 5, "tesd_applied_index": 5,
-		"tesd_registries": 1, "tesd_entities": 4, "tesd_idempotency_keys": 1, "tesd_malformed_commands_total": 1,
+		"tesd_registries": 1, "tesd_entities": 4, "tesd_idempotency_keys": 1, "tesd_malformed_commands_total": 1, "tesd_snapshot_failures_total": 0,
 		`tesd_bumps_total{outcome="success"}`: 2, `tesd_bumps_total{outcome="replayed"}`: 1, `tesd_bumps_total{outcome="rejected"}`: 1,
 		`tesd_bumps_total{outcome="not_applied"}`: 1, `tesd_bumps_total{outcome="unknown"}`: 1,
 		"tesd_bump_duration_seconds":                                6,
