@@ -172,6 +172,9 @@ func TestSnapshotThatCannotBeUsed(t *testing.T) {
 			}
 			serve(t, n, func() {
 				waitFor(t, "the node is not ready", func() bool { return ready(n) })
+				if n.SnapshotSize() < 500 {
+					t.Errorf("the node takes its snapshot to have %d bytes", n.SnapshotSize())
+				}
 				if got := versionIn(t, n.View(), "api:a"); got != versionIn(t, want, "api:a") {
 					t.Errorf("api:a came back at %s", got)
 				}

@@ -16,6 +16,8 @@
 //     trip and no disk write.
 //   - A node that cannot go on safely stops: [Node.Run] returns the reason. It never
 //     skips an entry of the log that others apply.
+//   - A node that meets a bad disk stops instead of lying: see [ErrDiskFailed]. What it
+//     comes back with is what it had, as a whole.
 //
 // # Who owns what
 //

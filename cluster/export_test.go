@@ -71,6 +71,9 @@ func (n *Node) Snapshot() error {
 	return c.raft.Snapshot().Error()
 }
 
+// SnapshotSize is how large the node takes its last snapshot to be.
+func (n *Node) SnapshotSize() int64 { return n.adapter.snapshotSize.Load() }
+
 // SalvageFrom is Salvage of stores.
 func SalvageFrom(s *Storage) (fsm.View, error) { return salvage(s) }
 
