@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
 	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/internal/clustertest"
@@ -261,6 +262,36 @@ func TestHungInstall(t *testing.T) {
 		c.Net.Rejoin(n.ID)
 		mustFail(t, c, n, time.Minute, "a snapshot that was sent", "did not return")
 		release()
+		c.Start(n)
+		c.Ready()
+		c.Agree()
+	})
+}
+
+// stuck is a log whose entries cannot be read before it is released.
+type stuck struct {
+	raft.LogStore
+	released chan struct{}
+}
+
+// GetLog reads an entry.
+func (s stuck) GetLog(index uint64, l *raft.Log) error {
+	<-s.released
+	return s.LogStore.GetLog(index, l)
+}
+
+// TestHungStart hangs the disk while a node reads it at its start: the node ends all the same.
+func TestHungStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clustertest.New(t, 3, seeded)
+		c.Ready()
+		n := c.Follower()
+		c.Stop(n)
+		log := stuck{n.Log, make(chan struct{})}
+		n.Log = log
+		c.Start(n)
+		mustFail(t, c, n, 15*time.Second, "reading log entry 1", "did not return within 8s")
+		close(log.released)
 		c.Start(n)
 		c.Ready()
 		c.Agree()

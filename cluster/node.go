@@ -195,8 +195,8 @@ func (n *Node) live(ctx context.Context, group *sync.WaitGroup) error {
 		return err
 	}
 	gained := make(chan bool, 16) // raft waits when it is full
-	c, err := n.startRaft(founders, gained)
-	if err != nil {
+	var c *consensus
+	if err := n.bounded(func() (err error) { c, err = n.startRaft(founders, gained); return err }); err != nil {
 		return err
 	}
 	n.consensus.Store(c)

@@ -119,35 +119,58 @@ func (s diskStable) SetUint64(key []byte, value uint64) error {
 	return s.disk.write("stable", func() error { return s.StableStore.SetUint64(key, value) })
 }
 
-// diskSnapshots are snapshots on a disk.
+// diskSnapshots are snapshots on a disk. One that is not finished is none, as on a real disk; the
+// store below would take it for one.
 type diskSnapshots struct {
 	raft.SnapshotStore
 	disk *Disk
 }
 
 // Create begins a snapshot.
-func (s diskSnapshots) Create(version raft.SnapshotVersion, index, term uint64, c raft.Configuration, cIndex uint64, t raft.Transport) (sink raft.SnapshotSink, err error) {
-	err = s.disk.write("snapshot", func() (err error) {
-		sink, err = s.SnapshotStore.Create(version, index, term, c, cIndex, t)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return diskSink{sink, s.disk}, nil
+func (s diskSnapshots) Create(version raft.SnapshotVersion, index, term uint64, c raft.Configuration, cIndex uint64, t raft.Transport) (raft.SnapshotSink, error) {
+	sink := &diskSink{disk: s.disk, begin: func() (raft.SnapshotSink, error) {
+		return s.SnapshotStore.Create(version, index, term, c, cIndex, t)
+	}}
+	return sink, s.disk.write("snapshot", func() error { return nil })
 }
 
 // diskSink is a snapshot that is being written.
 type diskSink struct {
-	raft.SnapshotSink
-	disk *Disk
+	disk    *Disk
+	begin   func() (raft.SnapshotSink, error)
+	content []byte
+	id      string // once it is finished
 }
 
 // Write writes a part.
-func (s diskSink) Write(b []byte) (n int, err error) {
-	err = s.disk.write("snapshot", func() error { n, err = s.SnapshotSink.Write(b); return err })
-	return n, err
+func (s *diskSink) Write(b []byte) (int, error) {
+	err := s.disk.write("snapshot", func() error { s.content = append(s.content, b...); return nil })
+	if err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
-// Close finishes the snapshot.
-func (s diskSink) Close() error { return s.disk.write("snapshot", s.SnapshotSink.Close) }
+// Close finishes the snapshot, once.
+func (s *diskSink) Close() error {
+	if s.id != "" {
+		return nil
+	}
+	return s.disk.write("snapshot", func() error {
+		sink, err := s.begin()
+		if err != nil {
+			return err
+		}
+		s.id = sink.ID()
+		if _, err := sink.Write(s.content); err != nil {
+			return err
+		}
+		return sink.Close()
+	})
+}
+
+// Cancel gives the snapshot up.
+func (s *diskSink) Cancel() error { return nil }
+
+// ID returns the name of a snapshot that is finished.
+func (s *diskSink) ID() string { return s.id }
