@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/tesd/tesd/cluster"
@@ -20,7 +21,7 @@ import (
 // used makes a data directory with two snapshots and a log, and returns the state that is in it.
 func used(t *testing.T, dir string) fsm.View {
 	t.Helper()
-	n, err := alone(t, dir, "n1")
+	n, err := alone(t, dir, "n1", soon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +40,9 @@ func used(t *testing.T, dir string) fsm.View {
 	})
 	return n.View()
 }
+
+// soon makes a node that is alone lead soon.
+func soon(cfg *cluster.Config) { cfg.Timing.Heartbeat = 50 * time.Millisecond }
 
 // duplicate copies a directory.
 func duplicate(t *testing.T, dir string) string {
@@ -77,7 +81,7 @@ func TestDamagedFiles(t *testing.T) {
 		file string
 		few  int // cases of it that are tried
 	}{
-		{"raft.db", 150}, {"snapshots/*/state.bin", 40}, {"snapshots/*/meta.json", 60},
+		{"raft.db", 60}, {"snapshots/*/state.bin", 12}, {"snapshots/*/meta.json", 24},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			files, err := filepath.Glob(filepath.Join(dir, c.file))
@@ -158,7 +162,7 @@ func TestSnapshotThatCannotBeUsed(t *testing.T) {
 				t.Fatal(err)
 			}
 			warned := make(chan struct{}, 1)
-			n, err := alone(t, dir, "n1", func(cfg *cluster.Config) {
+			n, err := alone(t, dir, "n1", soon, func(cfg *cluster.Config) {
 				log := hclog.NewInterceptLogger(&hclog.LoggerOptions{Output: io.Discard})
 				log.RegisterSink(&sink{func(message string) {
 					if strings.Contains(message, "a snapshot is damaged") {
@@ -242,7 +246,7 @@ func TestLogThatIsGone(t *testing.T) {
 func TestUnfinishedSnapshots(t *testing.T) {
 	dir := t.TempDir()
 	left := filepath.Join(dir, "snapshots", "2-10-1700000000000.tmp")
-	n, err := alone(t, dir, "n1")
+	n, err := alone(t, dir, "n1", soon)
 	if err != nil {
 		t.Fatal(err)
 	}
