@@ -113,6 +113,44 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
+// TestDamagedPages changes the numbers by which the log's file finds its way: those that would leave
+// entries out, take the file back to a write before, or end the process.
+func TestDamagedPages(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	want := used(t, dir)
+	path := filepath.Join(dir, "raft.db")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := cluster.TreePages(path)
+	if err != nil || len(tree) < 3 {
+		t.Fatalf("the pages of the tree: %v, %v", tree, err)
+	}
+	harm := func(at int64, mask byte, refused bool) {
+		content := bytes.Clone(raw)
+		content[at] ^= mask
+		what := fmt.Sprintf("byte %d changed by %02x", at, mask)
+		if damaged(t, dir, path, content, what, want) == 0 && refused {
+			t.Errorf("%s: nobody noticed", what)
+		}
+	}
+	for _, meta := range []int64{0, 4096} {
+		for _, at := range []int64{16, 20, 24, 32, 56, 64, 72} { // magic, version, page size, root, end, transaction, checksum
+			harm(meta+at, 1, true)
+		}
+	}
+	for _, page := range tree {
+		for at := range int64(16) { // number, flags, count, overflow
+			harm(page+at, 1, true)
+			harm(page+at, 128, true)
+		}
+		for _, at := range []int64{16, 20, 24, 28} { // of the first element
+			harm(page+at, 2, false)
+		}
+	}
+}
+
 // damaged replaces a file in a copy of dir, and reports whether (1 or 0) that is refused.
 func damaged(t *testing.T, dir, path string, content []byte, what string, want fsm.View) int {
 	t.Helper()

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"context"
+	"os"
+	"slices"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -115,4 +117,27 @@ func ComeBack(s *Storage, nodeID string) (fsm.View, error) {
 		return fsm.View{}, err
 	}
 	return salvage(s)
+}
+
+// TreePages returns where the pages of a log's file begin that its tree refers to.
+func TreePages(path string) ([]int64, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	p := &pages{file: file, length: info.Size(), seen: make(map[uint64]bool)}
+	if err := p.check(logBuckets()); err != nil {
+		return nil, err
+	}
+	var all []int64
+	for number := range p.seen {
+		all = append(all, int64(number)*p.size)
+	}
+	slices.Sort(all)
+	return all, nil
 }

@@ -59,6 +59,11 @@ func checkPages(path string, keys map[string]func(key []byte) bool) error {
 		return err
 	}
 	p := &pages{file: file, length: info.Size(), seen: make(map[uint64]bool)}
+	return p.check(keys)
+}
+
+// check checks the file. keys are those of checkPages.
+func (p *pages) check(keys map[string]func(key []byte) bool) error {
 	root, err := p.meta()
 	if err != nil {
 		return err
@@ -77,7 +82,8 @@ func checkPages(path string, keys map[string]func(key []byte) bool) error {
 		if root := binary.NativeEndian.Uint64(value); root != 0 {
 			return p.page(root, keyRange{}, record)
 		}
-		return p.content(value[bucketHead:], 0, keyRange{}, record)
+		_, err := p.content(value[bucketHead:], 0, keyRange{}, record)
+		return err
 	})
 }
 
@@ -138,43 +144,47 @@ func (p *pages) page(number uint64, within keyRange, each func(flags uint32, key
 	if _, err := p.file.ReadAt(b, int64(number)*p.size); err != nil {
 		return fmt.Errorf("page %d: %w", number, short(err))
 	}
-	if err := p.content(b, number, within, each); err != nil {
+	used, err := p.content(b, number, within, each)
+	if err == nil && uint64(used)/uint64(p.size) != more {
+		err = errors.New("it reaches further than what it holds")
+	}
+	if err != nil {
 		return fmt.Errorf("page %d: %w", number, err)
 	}
 	return nil
 }
 
-// content checks what a page holds.
-func (p *pages) content(b []byte, number uint64, within keyRange, each func(flags uint32, key, value []byte) error) error {
+// content checks what a page holds. It returns how many bytes of it are used.
+func (p *pages) content(b []byte, number uint64, within keyRange, each func(flags uint32, key, value []byte) error) (used int, err error) {
 	if len(b) < pageHead || binary.NativeEndian.Uint64(b) != number {
-		return errors.New("it is another page")
+		return 0, errors.New("it is another page")
 	}
 	flags, count := binary.NativeEndian.Uint16(b[8:]), int(binary.NativeEndian.Uint16(b[10:]))
 	if flags != branchPage && flags != leafPage || flags == branchPage && count == 0 {
-		return errors.New("it is none of the tree")
+		return 0, errors.New("it is none of the tree")
 	}
 	body := b[pageHead:]
 	next := count * elementSize // the elements come first, then what they refer to, without gaps
 	var last []byte
 	for i := range count {
 		if len(body) < (i+1)*elementSize {
-			return errors.New("it ends early")
+			return 0, errors.New("it ends early")
 		}
 		e := element(body[i*elementSize:], flags)
 		if i*elementSize+e.at != next || e.key+e.value > len(body)-next {
-			return fmt.Errorf("element %d is not where it should be", i)
+			return 0, fmt.Errorf("element %d is not where it should be", i)
 		}
 		key, value := body[next:next+e.key], body[next+e.key:next+e.key+e.value]
 		next += e.key + e.value
 		switch {
 		case i > 0 && bytes.Compare(last, key) >= 0, within.first != nil && bytes.Compare(key, within.first) < 0,
 			within.end != nil && bytes.Compare(key, within.end) >= 0:
-			return fmt.Errorf("element %d is out of order", i)
+			return 0, fmt.Errorf("element %d is out of order", i)
 		}
 		last = key
 		if flags == leafPage {
 			if err := each(e.flags, key, value); err != nil {
-				return err
+				return 0, err
 			}
 			continue
 		}
@@ -182,15 +192,15 @@ func (p *pages) content(b []byte, number uint64, within keyRange, each func(flag
 		if i+1 < count && len(body) >= (i+2)*elementSize {
 			following := element(body[(i+1)*elementSize:], flags)
 			if following.key > len(body)-next {
-				return fmt.Errorf("element %d is not where it should be", i+1)
+				return 0, fmt.Errorf("element %d is not where it should be", i+1)
 			}
 			below.end = body[next : next+following.key]
 		}
 		if err := p.page(e.page, below, each); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return pageHead + next, nil
 }
 
 // pageElement is one of a page's elements.

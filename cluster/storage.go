@@ -102,11 +102,16 @@ func checkFile(file string) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(checkPages(file, map[string]func([]byte) bool{
-			"logs": func(key []byte) bool { return len(key) == 8 },
-			"conf": func(key []byte) bool { return slices.Contains(stableKeys(), string(key)) },
-		}), locked.Close())
+		return errors.Join(checkPages(file, logBuckets()), locked.Close())
 	})
+}
+
+// logBuckets are the buckets in the file of the log, the library's, and what their keys can be.
+func logBuckets() map[string]func(key []byte) bool {
+	return map[string]func(key []byte) bool{
+		"logs": func(key []byte) bool { return len(key) == 8 },
+		"conf": func(key []byte) bool { return slices.Contains(stableKeys(), string(key)) },
+	}
 }
 
 // stableKeys are the keys of all that is kept beside the log: raft's and ours.
