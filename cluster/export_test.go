@@ -112,7 +112,7 @@ func ComeBack(s *Storage, nodeID string) (fsm.View, error) {
 	if err != nil {
 		return fsm.View{}, err
 	}
-	n := &Node{log: hclog.NewNullLogger(), disk: disk, adapter: newAdapter(nil), founding: newFounding(nil, "", disk, id)}
+	n := &Node{log: hclog.NewNullLogger(), disk: disk, adapter: newAdapter(context.Background(), nil), founding: newFounding(nil, "", disk, id)}
 	if _, err := n.comeBack(); err != nil {
 		return fsm.View{}, err
 	}
