@@ -69,6 +69,9 @@ func Open(cfg Config) (*Node, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()
 	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
 	id, err := loadIdentity(cfg.Storage.Stable, cfg.NodeID)
 	if err != nil {
 		return nil, err

@@ -188,7 +188,7 @@ func (q *proposer) commit(ctx context.Context, r *raft.Raft, batch []*pending) {
 
 // apply has raft commit one entry and returns the machine's answers.
 func (n *Node) apply(ctx context.Context, r *raft.Raft, commands [][]byte) ([]fsm.Result, error) {
-	stamp := max(time.Now().UnixMilli(), n.adapter.view().Stamp())
+	stamp := max(n.cfg.Clock().UnixMilli(), n.adapter.view().Stamp())
 	entry, err := fsm.JoinEntry(stamp, commands)
 	if err != nil {
 		return nil, notReady("%v", err)

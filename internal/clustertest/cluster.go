@@ -39,7 +39,8 @@ type Node struct {
 	ID        string // also its host on the network
 	Store     *raft.InmemStore
 	Snapshots raft.SnapshotStore
-	Log       raft.LogStore // what the node writes its log to: Store, unless a test wraps it
+	Disk      *Disk         // what stands before Store, and may fail
+	Log       raft.LogStore // what the node writes its log to: Disk, unless a test wraps it
 
 	mu     sync.Mutex
 	node   *cluster.Node      // the one that was started last
@@ -137,7 +138,8 @@ func (c *Cluster) Add() *Node {
 // Wipe gives a node that does not run empty stores, as if its disk had been lost.
 func (n *Node) Wipe() {
 	n.Store, n.Snapshots = raft.NewInmemStore(), raft.NewInmemSnapshotStore()
-	n.Log = n.Store
+	n.Disk = &Disk{LogStore: n.Store}
+	n.Log = n.Disk
 }
 
 // Start opens and runs a node on the stores that it has.
