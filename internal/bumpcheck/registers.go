@@ -87,10 +87,43 @@ func (c *checker) accesses() map[string][]porcupine.Operation {
 			add(w.Client, entity, w.Call, ret, a)
 		}
 	}
-	for _, history := range all { // any order
+	for entity, history := range all { // any order
 		bound(history)
+		all[entity] = thin(history)
 	}
 	return all
+}
+
+// thin leaves out the reads that say no more than others do. No entity ever is again what it was
+// before, but for not being there. So it is something for one stretch of time, and all reads of
+// that meet the stretch if the one that returned first and the one that was called last do:
+// that one says that the stretch had begun, and this one that it had not ended. Without them
+// the search can take for ever, where many read at once.
+func thin(history []porcupine.Operation) (kept []porcupine.Operation) {
+	type extremes struct{ first, last porcupine.Operation }
+	reads := make(map[register]extremes)
+	for _, o := range history {
+		a := o.Input.(access)
+		if a.write || a.any || a.version == "" {
+			kept = append(kept, o)
+			continue
+		}
+		e, ok := reads[a.register]
+		if !ok || o.Return < e.first.Return {
+			e.first = o
+		}
+		if !ok || o.Call > e.last.Call {
+			e.last = o
+		}
+		reads[a.register] = e
+	}
+	for _, e := range reads { // any order
+		kept = append(kept, e.first)
+		if e.last != e.first {
+			kept = append(kept, e.last)
+		}
+	}
+	return kept
 }
 
 // bound bounds the writes of unknown outcome by whoever saw them, which keeps the search short.

@@ -23,9 +23,9 @@ type BumpOptions struct {
 
 	Nodes   int           // 0 for 3, or with some seeds 5
 	Direct  int           // users who speak to nodes in their own process; 0 for 48
-	Web     int           // users over HTTP; 0 for 2, below 0 for none
+	Web     int           // users over HTTP
 	Think   time.Duration // up to so long between two requests of a user; 0 for 100 ms
-	Plain   bool          // default timings, and so longer faults; else elections take a fifth of the time
+	Plain   bool          // default timings, and so longer faults; else elections take a tenth of the time
 	Keyless bool          // direct users have no idempotency keys, and the history is compacted
 
 	Seams Seams // faults that are planted, to be found
@@ -39,8 +39,6 @@ func (o *BumpOptions) withDefaults() {
 	}
 	set(&o.Nodes, 3)
 	set(&o.Direct, 48)
-	set(&o.Web, 2)
-	o.Web = max(o.Web, 0)
 	if o.Think == 0 {
 		o.Think = 100 * time.Millisecond
 	}
@@ -59,8 +57,8 @@ func (o *BumpOptions) configure(cfg *cluster.Config) {
 	}
 	if !o.Plain {
 		cfg.Timing = cluster.Timing{
-			Heartbeat: 100 * time.Millisecond, LeaderLease: 80 * time.Millisecond, Commit: 5 * time.Millisecond,
-			LeaderWait: 400 * time.Millisecond, Stop: 400 * time.Millisecond,
+			Heartbeat: 50 * time.Millisecond, LeaderLease: 40 * time.Millisecond, Commit: 5 * time.Millisecond,
+			LeaderWait: 200 * time.Millisecond, Stop: 200 * time.Millisecond,
 		}
 	}
 }
@@ -72,7 +70,7 @@ func RunBumps(t *testing.T, o BumpOptions) *Report {
 	t.Helper()
 	o.withDefaults()
 	began := time.Now()
-	v := newVirtual(t, shape{nodes: o.Nodes, seams: o.Seams, configure: o.configure})
+	v := newVirtual(t, shape{nodes: o.Nodes, mute: o.Web == 0, seams: o.Seams, configure: o.configure})
 	w := v.world()
 	w.SnapshotsTake = 10 * v.unit
 	v.slow(rand.New(rand.NewPCG(o.Seed, 2)), 2*time.Millisecond)
@@ -80,6 +78,7 @@ func RunBumps(t *testing.T, o BumpOptions) *Report {
 	if err := c.gather(o.Seed, o.Direct, o.Web); err != nil {
 		t.Fatal(err)
 	}
+	defer c.disperse()
 	in := &injector{v: v, w: w, rng: rand.New(rand.NewPCG(o.Seed, 1)), busy: &busy{}}
 	slowest := in.storms(c, o.Storms, o.Faults)
 	in.tidy()

@@ -28,6 +28,9 @@ func TestBumps(t *testing.T) {
 
 func bumps(t *testing.T, seed uint64, total *chaos.Report) {
 	o := chaos.BumpOptions{Seed: seed, Storms: 60, Plain: seed%8 == 0, Keyless: seed%4 == 1}
+	if seed%4 == 2 {
+		o.Web = 4
+	}
 	if seed%5 == 0 {
 		o.Nodes = 5
 	}

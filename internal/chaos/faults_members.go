@@ -12,18 +12,18 @@ import (
 const promotionTakes = time.Minute
 
 // lostDisk has a node come back with an empty disk, and take its own place. No other may have
-// lost its own meanwhile: what two of three have forgotten is gone, and nothing promises
-// otherwise.
+// lost its own meanwhile, and there must be three: what a majority has forgotten is gone, and
+// nothing promises otherwise.
 func (in *injector) lostDisk() bool {
 	n := in.any()
 	release, ok := in.busy.claim(n)
-	if !ok || !in.whole() {
-		if ok {
-			release()
-		}
+	if !ok {
 		return false
 	}
 	defer release()
+	if in.running() < 3 || !in.whole() {
+		return false
+	}
 	in.v.crash(n)
 	in.wipe(n)
 	in.v.start(n)
@@ -34,6 +34,16 @@ func (in *injector) lostDisk() bool {
 func (in *injector) wipe(n *clustertest.Node) {
 	n.Wipe()
 	in.v.archive.Keep(n)
+}
+
+// running returns how many nodes run.
+func (in *injector) running() (n int) {
+	for _, m := range in.v.Nodes {
+		if m.Running() {
+			n++
+		}
+	}
+	return n
 }
 
 // whole waits a while until every running node is a voter that is ready, and reports whether
@@ -99,13 +109,13 @@ func (in *injector) member() bool {
 	}
 	n := in.any()
 	release, ok := in.busy.claim(n)
-	if !ok || !in.whole() {
-		if ok {
-			release()
-		}
+	if !ok {
 		return false
 	}
 	defer release()
+	if in.running() < 3 || !in.whole() {
+		return false
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	by := in.any()
@@ -120,13 +130,13 @@ func (in *injector) member() bool {
 // join starts a node that is out with an empty disk, and has it taken in.
 func (in *injector) join(n *clustertest.Node) bool {
 	release, ok := in.busy.claim(n)
-	if !ok || !in.whole() {
-		if ok {
-			release()
-		}
+	if !ok {
 		return false
 	}
 	defer release()
+	if !in.whole() {
+		return false
+	}
 	in.wipe(n)
 	in.v.start(n)
 	if !in.admit(n, false) {

@@ -23,6 +23,7 @@ type crowd struct {
 	acked  atomic.Int64
 	hashes hashes
 	stop   chan struct{}
+	once   sync.Once
 	group  sync.WaitGroup
 	users  []*user
 }
@@ -83,10 +84,15 @@ func (c *crowd) gather(seed uint64, direct, web int) error {
 	return nil
 }
 
+// disperse stops the users, also those of a test that failed.
+func (c *crowd) disperse() {
+	c.once.Do(func() { close(c.stop) })
+	c.group.Wait()
+}
+
 // end stops the users once what they have under way is answered, and returns all that they did.
 func (c *crowd) end() *bumpcheck.Record {
-	close(c.stop)
-	c.group.Wait()
+	c.disperse()
 	all := &bumpcheck.Record{Clock: c.clock.Load() + 1}
 	for _, u := range c.users {
 		all.Writes = append(all.Writes, u.record.Writes...)
@@ -111,7 +117,7 @@ func (u *user) run() {
 		switch {
 		case u.http != nil:
 			u.http.act()
-		case u.rng.IntN(4) > 0:
+		case u.rng.IntN(8) > 0:
 			u.read()
 		default:
 			u.write()

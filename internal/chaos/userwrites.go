@@ -46,7 +46,7 @@ func (u *user) write() {
 	}
 	w := bumpcheck.Write{Client: u.id, Request: request, Outcome: bumpcheck.NotApplied, Call: u.clock.Add(1)}
 	twin := make(chan attempt, 1)
-	twins := u.keyed && u.rng.IntN(16) == 0
+	twins := u.keyed && u.rng.IntN(48) == 0
 	if twins {
 		u.counts[countTwins]++
 		n, limit := u.pick(), u.limit()
@@ -62,7 +62,7 @@ func (u *user) write() {
 	if twins {
 		u.settle(&w, <-twin)
 	}
-	if w.Outcome == bumpcheck.Acknowledged && u.keyed && u.rng.IntN(8) == 0 {
+	if w.Outcome == bumpcheck.Acknowledged && u.keyed && u.rng.IntN(48) == 0 {
 		u.counts[countRepeats]++
 		u.settle(&w, u.send(u.pick(), command, u.limit()))
 	}

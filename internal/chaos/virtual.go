@@ -32,6 +32,7 @@ type virtual struct {
 	*clustertest.Cluster
 	archive   *clustertest.Archive
 	seams     Seams
+	mute      bool
 	unit      time.Duration // how long a follower waits for a leader: what is long, and what is short
 	heartbeat time.Duration // of the servers
 	links     links
@@ -54,6 +55,7 @@ const httpPort = ":8000"
 // shape says what a cluster in a bubble is like.
 type shape struct {
 	nodes     int
+	mute      bool // no node serves HTTP: to make a server takes longer than to start a node
 	seams     Seams
 	configure func(*cluster.Config) // beside what all have in common
 }
@@ -61,7 +63,7 @@ type shape struct {
 // newVirtual makes a cluster. Its nodes found it, and are ready.
 func newVirtual(t *testing.T, s shape) *virtual {
 	v := &virtual{
-		archive: clustertest.NewArchive(), seams: s.seams, heartbeat: 2 * time.Second, t: t,
+		archive: clustertest.NewArchive(), seams: s.seams, mute: s.mute, heartbeat: 2 * time.Second, t: t,
 		faces: make(map[*clustertest.Node]*face), nodes: make(map[*clustertest.Node]httpapi.Node),
 		clocks: make(map[string]*clock),
 	}
@@ -126,6 +128,17 @@ func (v *virtual) start(n *clustertest.Node) {
 	if v.seams.Node != nil {
 		node = v.seams.Node(n.ID, node)
 	}
+	v.mu.Lock()
+	v.nodes[n] = node
+	v.mu.Unlock()
+	if !v.mute {
+		v.serve(n, node)
+	}
+}
+
+// serve has a node serve HTTP.
+func (v *virtual) serve(n *clustertest.Node, node httpapi.Node) {
+	v.t.Helper()
 	api, err := httpapi.New(httpapi.Config{
 		Node: node, DefaultRegistry: clustertest.Registry, AlarmTimeout: 5 * time.Minute, Log: unheard{},
 		MaxConnections: 1000, Heartbeat: v.heartbeat, Patience: 2 * time.Second,
@@ -143,7 +156,7 @@ func (v *virtual) start(n *clustertest.Node) {
 	}
 	f := &face{api: api, server: &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}}
 	v.mu.Lock()
-	v.faces[n], v.nodes[n] = f, node
+	v.faces[n] = f
 	v.mu.Unlock()
 	go f.server.Serve(l)
 }
@@ -179,6 +192,10 @@ func (v *virtual) crash(n *clustertest.Node) (broken int) {
 // stop ends a node in good order, as its process does when it is told to.
 func (v *virtual) stop(n *clustertest.Node) {
 	f := v.takeFace(n)
+	if f == nil {
+		v.Stop(n)
+		return
+	}
 	f.api.Drain()
 	pause(context.Background(), 300*time.Millisecond)
 	f.api.Close()
