@@ -82,30 +82,33 @@ func RunBumps(t *testing.T, o BumpOptions) *Report {
 	in := &injector{v: v, w: w, rng: rand.New(rand.NewPCG(o.Seed, 1)), busy: &busy{}}
 	slowest := in.storms(c, o.Storms, o.Faults)
 	in.tidy()
-	v.Ready()
 	record := c.end()
-	r := &Report{Slowest: slowest, Virtual: time.Since(began)}
-	h := v.named()
-	if err := h.Check(); err != nil {
-		w.Fail("%w", err)
-	}
-	for _, err := range v.archive.Check(v.Agree().Index()) {
-		w.Fail("%w", err)
-	}
-	for _, found := range bumpcheck.Check(h, record) {
-		r.Violations = append(r.Violations, found)
+	r := &Report{Slowest: slowest}
+	if h := in.history(); h != nil {
+		r.Revisions = len(h.Transactions)
+		if err := h.Check(); err != nil {
+			w.Fail("%w", err)
+		}
+		for _, found := range bumpcheck.Check(h, record) {
+			r.Violations = append(r.Violations, found)
+		}
 	}
 	taken, given := v.archive.Snapshots()
 	w.Count("snapshots taken", taken)
 	w.Count("snapshots given", given)
-	r.Counts, r.Failures, r.Revisions = w.Counts(), w.Failures(), len(h.Transactions)
+	r.Counts, r.Failures, r.Virtual = w.Counts(), w.Failures(), time.Since(began)
 	return r
 }
 
-// tidy has every node run that is a member, and no other: of a change of the members it may be
-// unknown what came of it.
+// tidy has every node run that is a member, and no other, since of a change of the members it
+// may be unknown what came of it. Then all must be ready.
 func (in *injector) tidy() {
-	members := in.members(in.v.Leader())
+	by := in.leader()
+	if by == nil {
+		in.w.Fail("there is no leader in the end")
+		return
+	}
+	members := in.members(by)
 	for _, n := range in.v.Nodes {
 		switch _, member := members[n.ID]; {
 		case member && !n.Running():
@@ -114,14 +117,64 @@ func (in *injector) tidy() {
 			in.v.crash(n)
 		}
 	}
+	in.until(time.Minute, func() bool { _, _, ok := in.unready(); return !ok })
+	if n, check, ok := in.unready(); ok {
+		in.w.Fail("%s is not ready in the end: %s, %s", n.ID, check.Name, check.Detail)
+	}
 }
 
-// named is what must have happened, as the checker of bumps takes it.
-func (v *virtual) named() *bumpcheck.History {
-	v.t.Helper()
-	agreed := v.Agree()
+// unready returns a running node that is not ready, and why; ok is false if there is none.
+func (in *injector) unready() (n *clustertest.Node, why cluster.Check, ok bool) {
+	for _, n := range in.v.Nodes {
+		if check, unready := n.Check(); n.Running() && unready {
+			return n, check, true
+		}
+	}
+	return nil, why, false
+}
+
+// agree waits until all running nodes have applied the same index, and returns their state
+// there. Where one has another state, or none that old, it fails the run.
+func (in *injector) agree() (agreed fsm.View, ok bool) {
+	var views []fsm.View
+	reached := in.until(time.Minute, func() bool {
+		views = views[:0]
+		for _, n := range in.v.Nodes {
+			if n.Running() {
+				views = append(views, n.View())
+			}
+		}
+		for _, v := range views {
+			if v.Index() != views[0].Index() {
+				return false
+			}
+		}
+		return len(views) > 0
+	})
+	if !reached {
+		in.w.Fail("the nodes do not reach one applied index")
+		return fsm.View{}, false
+	}
+	for _, v := range views {
+		if v.StateHash() != views[0].StateHash() {
+			in.w.Fail("the nodes have different states at index %d", v.Index())
+		}
+	}
+	return views[0], true
+}
+
+// history is what must have happened, as the checker of bumps takes it, by the log that all
+// nodes must have the same; nil if they have not.
+func (in *injector) history() *bumpcheck.History {
+	agreed, ok := in.agree()
+	if !ok {
+		return nil
+	}
+	for _, err := range in.v.archive.Check(agreed.Index()) {
+		in.w.Fail("%w", err)
+	}
 	h := &bumpcheck.History{History: &watchcheck.History{ClusterID: agreed.Cluster().ClusterID}, Seed: seeded()}
-	end, err := v.archive.Replay(agreed.Index(), func(_ fsm.View, results []fsm.Result) {
+	end, err := in.v.archive.Replay(agreed.Index(), func(_ fsm.View, results []fsm.Result) {
 		for _, r := range results {
 			if r.Transaction == nil || r.Replayed || r.Registry != clustertest.Registry {
 				continue
@@ -131,10 +184,11 @@ func (v *virtual) named() *bumpcheck.History {
 		}
 	})
 	if err != nil {
-		v.t.Fatal(err)
+		in.w.Fail("%w", err)
+		return nil
 	}
 	if end.StateHash() != agreed.StateHash() {
-		v.t.Error("the nodes agree on another state than their logs come to")
+		in.w.Fail("the nodes have another state than their logs come to")
 	}
 	key := agreed.Cluster().Key
 	h.Sign = func(payload string) string {

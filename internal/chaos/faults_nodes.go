@@ -35,13 +35,7 @@ func (in *injector) crashAll() bool {
 		return false
 	}
 	defer release()
-	broken := 0
-	for _, n := range all {
-		broken += in.v.Net.Crash(n.ID)
-	}
-	for _, n := range all {
-		in.v.crash(n)
-	}
+	broken := in.v.crash(all...)
 	in.some(2)
 	for _, n := range all {
 		in.v.start(n)
@@ -66,13 +60,11 @@ func (in *injector) restart() bool {
 // pause keeps a node from hearing, saying and writing anything, as SIGSTOP does; only its
 // timers go on. What it missed comes in any order afterwards.
 func (in *injector) pause() bool {
-	n := in.any()
-	_, before := n.Disk.Suffered()
+	n := in.pick()
+	resume, hangs := in.hang(n)
 	in.v.Net.Isolate(n.ID)
-	resume := n.Disk.Stall()
 	in.some(8)
 	held := in.v.held(in.v.linksOf(n))
-	_, after := n.Disk.Suffered()
 	if in.rng.IntN(2) == 0 {
 		resume()
 		in.some(0.1)
@@ -82,7 +74,19 @@ func (in *injector) pause() bool {
 		in.some(0.1)
 		resume()
 	}
-	return held > 0 || after > before
+	return held > 0 && hangs
+}
+
+// hang has the writes of a node to its log hang, and waits for one that does: from then on its
+// raft looks at no lease, no message and no clock. Before, it would notice that it hears from
+// nobody.
+func (in *injector) hang(n *clustertest.Node) (resume func(), hangs bool) {
+	_, before := n.Disk.Suffered()
+	resume = n.Disk.Stall()
+	return resume, in.until(2*in.v.unit, func() bool {
+		_, now := n.Disk.Suffered()
+		return now > before
+	})
 }
 
 // depose hangs a leader with answers to it on their way, lets the others go on without it, and
@@ -106,10 +110,10 @@ func (in *injector) depose() bool {
 		}
 	}
 	term := n.Status().Term
+	resume, hangs := in.hang(n)
 	each(to, in.v.Net.Cut)
-	in.some(0.1)
-	resume := n.Disk.Stall()
-	in.some(4)
+	<-time.After(in.v.unit)
+	in.some(3)
 	if in.rng.IntN(2) == 0 {
 		each(from, in.v.Net.Cut)
 	}
@@ -122,7 +126,7 @@ func (in *injector) depose() bool {
 	last()
 	in.some(0.3)
 	each(from, in.v.Net.Heal)
-	return in.until(4*in.v.unit, func() bool {
+	return hangs && in.until(4*in.v.unit, func() bool {
 		l := in.leader()
 		return l != nil && l.Status().Term > term
 	})

@@ -38,6 +38,7 @@ type user struct {
 	http     *webUser
 	writes   int
 	record   bumpcheck.Record
+	sent     []sent // writes with keys that were acknowledged
 	counts   map[string]int
 	made     []string          // entities that it made, and nobody deletes but itself
 	versions map[string]string // of entities, as it saw them last
@@ -119,6 +120,8 @@ func (u *user) run() {
 			u.http.act()
 		case u.rng.IntN(8) > 0:
 			u.read()
+		case len(u.sent) > 0 && u.rng.IntN(16) == 0:
+			u.repeat()
 		default:
 			u.write()
 		}

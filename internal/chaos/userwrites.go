@@ -22,7 +22,7 @@ const (
 	countRefused      = "writes refused"
 	countNotApplied   = "writes not applied"
 	countUnknown      = "writes of unknown outcome"
-	countRepeats      = "writes repeated after their answer"
+	countRepeats      = "answered writes repeated"
 	countTwins        = "writes sent to two nodes at once"
 	countAttempts     = "attempts to write"
 	countAttemptsLost = "attempts of unknown outcome"
@@ -62,11 +62,23 @@ func (u *user) write() {
 	if twins {
 		u.settle(&w, <-twin)
 	}
-	if w.Outcome == bumpcheck.Acknowledged && u.keyed && u.rng.IntN(48) == 0 {
-		u.counts[countRepeats]++
-		u.settle(&w, u.send(u.pick(), command, u.limit()))
-	}
 	u.keep(w)
+	if w.Outcome == bumpcheck.Acknowledged && u.keyed {
+		u.sent = append(u.sent, sent{command, len(u.record.Writes) - 1})
+	}
+}
+
+// sent is a write that can be sent again. write is its index in the record.
+type sent struct {
+	command fsm.Command
+	write   int
+}
+
+// repeat sends a write again that was answered some time ago.
+func (u *user) repeat() {
+	old := u.sent[u.rng.IntN(len(u.sent))]
+	u.counts[countRepeats]++
+	u.settle(&u.record.Writes[old.write], u.send(u.pick(), old.command, u.limit()))
 }
 
 // send sends a write once.

@@ -181,11 +181,17 @@ func (v *virtual) unserve(n *clustertest.Node) {
 	f.api.Close()
 }
 
-// crash ends a node as if its process had been killed. It returns how many connections broke.
-func (v *virtual) crash(n *clustertest.Node) (broken int) {
-	broken = v.Net.Crash(n.ID)
-	v.unserve(n)
-	v.Crash(n)
+// crash ends nodes at once as if their processes had been killed: nothing that they do from now
+// on reaches their disks or anyone. It returns how many connections broke.
+func (v *virtual) crash(nodes ...*clustertest.Node) (broken int) {
+	for _, n := range nodes {
+		broken += v.Net.Crash(n.ID)
+		defer n.Disk.Fail()()
+	}
+	for _, n := range nodes {
+		v.unserve(n)
+		v.Crash(n)
+	}
 	return broken
 }
 

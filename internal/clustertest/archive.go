@@ -66,26 +66,66 @@ func (a *Archive) Snapshots() (taken, given int) {
 // of its own. each, which may be nil, is given the state after each of them, and its results.
 // It returns the state in the end.
 func (a *Archive) Replay(index uint64, each func(fsm.View, []fsm.Result)) (fsm.View, error) {
-	chain, err := a.committed(index)
+	entries, err := a.Entries(index)
 	if err != nil {
 		return fsm.View{}, err
 	}
 	m := fsm.New()
-	for i := range chain {
-		l := &chain[i].log
-		if l.Type != raft.LogCommand {
-			continue
-		}
-		entry, err := fsm.DecodeEntry(l.Data)
-		if err != nil {
-			return fsm.View{}, fmt.Errorf("reading log entry %d: %w", l.Index, err)
-		}
-		results := m.Apply(l.Index, entry)
+	for _, e := range entries {
+		results := m.Apply(e.Index, e.Entry)
 		if each != nil {
 			each(m.View(), results)
 		}
 	}
 	return m.View(), nil
+}
+
+// Applied is a log entry for the state machine.
+type Applied struct {
+	Index uint64
+	Entry fsm.Entry
+}
+
+// Entries returns the entries for the state machine up to an index that a running node has
+// applied.
+func (a *Archive) Entries(index uint64) ([]Applied, error) {
+	chain, err := a.committed(index)
+	if err != nil {
+		return nil, err
+	}
+	return commands(chain)
+}
+
+// Written returns the entries for the state machine that are in a node's log, or were, those
+// that are not committed among them.
+func (a *Archive) Written(n *Node) ([]Applied, error) {
+	a.mu.Lock()
+	var chain []*entry
+	err := fmt.Errorf("the archive does not keep the log of %s", n.ID)
+	for _, s := range a.logs {
+		if s.node == n {
+			chain, err = a.back(s.last, s.terms[s.last])
+		}
+	}
+	a.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return commands(chain)
+}
+
+func commands(chain []*entry) (all []Applied, err error) {
+	for _, e := range chain {
+		if e.log.Type != raft.LogCommand {
+			continue
+		}
+		decoded, err := fsm.DecodeEntry(e.log.Data)
+		if err != nil {
+			return nil, fmt.Errorf("reading log entry %d: %w", e.log.Index, err)
+		}
+		all = append(all, Applied{e.log.Index, decoded})
+	}
+	return all, nil
 }
 
 // committed returns the entries up to an index that a running node has applied.
@@ -98,6 +138,11 @@ func (a *Archive) committed(index uint64) ([]*entry, error) {
 			term, known = s.terms[index]
 		}
 	}
+	return a.back(index, term)
+}
+
+// back returns the entries up to the one of an index and a term.
+func (a *Archive) back(index, term uint64) ([]*entry, error) {
 	chain := make([]*entry, index)
 	for i := index; i > 0; i-- {
 		e := a.entries[place{i, term}]
