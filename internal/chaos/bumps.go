@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -199,20 +200,28 @@ func (in *injector) history() *bumpcheck.History {
 	return h
 }
 
+// Add adds what came of another run.
+func (r *Report) Add(other *Report) {
+	for name, n := range other.Counts { // any order
+		r.Counts[name] += n
+	}
+	r.Virtual += other.Virtual
+	r.Slowest = max(r.Slowest, other.Slowest)
+	r.Revisions += other.Revisions
+}
+
 // Faults returns how many faults had an effect, and how many had none.
 func (r *Report) Faults() (effective, without int) {
 	for name, n := range r.Counts {
 		switch {
-		case len(name) > len(faultPrefix) && name[:len(faultPrefix)] == faultPrefix:
+		case strings.HasPrefix(name, "fault: "):
 			effective += n
-		case len(name) > len(ineffective) && name[:len(ineffective)] == ineffective:
+		case strings.HasPrefix(name, ineffective):
 			without += n
 		}
 	}
 	return effective, without
 }
-
-const faultPrefix = "fault: "
 
 // Operations returns how many reads and writes users were answered, or not.
 func (r *Report) Operations() int {

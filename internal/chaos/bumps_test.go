@@ -1,7 +1,15 @@
 package chaos_test
 
 import (
+	"encoding/csv"
+	"flag"
 	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,40 +17,109 @@ import (
 	"github.com/tesd/tesd/internal/chaos"
 )
 
+// What scripts/chaos bumps sets beside the rest.
+var (
+	bumpSeeds = flag.Int("chaos.bumpseeds", 6, "how many seeds of bumps to run at least")
+	storms    = flag.Int("chaos.storms", 60, "how many storms each seed of bumps gets")
+	ledger    = flag.String("chaos.ledger", "", "a file of comma-separated values to append what the run comes to")
+	commit    = flag.String("chaos.commit", "unknown", "the commit that the ledger names")
+)
+
 // TestBumps has users bump and read while clusters suffer in virtual time.
 func TestBumps(t *testing.T) {
-	total := &chaos.Report{Counts: make(map[string]int)}
-	end := time.Now().Add(time.Duration(*minutes * float64(time.Minute)))
+	total, violations := &chaos.Report{Counts: make(map[string]int)}, 0
+	began := time.Now()
+	end := began.Add(time.Duration(*minutes * float64(time.Minute)))
 	ran := 0
-	for seed := *first; ran < *seeds || time.Now().Before(end); seed++ {
+	for seed := *first; ran < *bumpSeeds || time.Now().Before(end); seed++ {
 		ran++
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			began := time.Now()
-			synctest.Test(t, func(t *testing.T) { bumps(t, seed, total) })
-			t.Logf("in %v", time.Since(began).Round(time.Millisecond))
+			violations++ // unless it comes to an end
+			var r *chaos.Report
+			synctest.Test(t, func(t *testing.T) { r = chaos.RunBumps(t, bumpOptions(seed)) })
+			found := append(r.Violations, r.Failures...)
+			for _, err := range found {
+				t.Error(err)
+			}
+			violations += len(found) - 1
+			t.Log(summary(r))
+			total.Add(r)
 		})
 	}
-	effective, without := total.Faults()
-	t.Logf("%d seeds: %v of virtual time, %d faults, %d without effect, %d operations: %s", ran, total.Virtual.Round(time.Second), effective, without, total.Operations(), list(total.Counts))
+	effective, _ := total.Faults()
+	t.Logf("%d seeds in %v, %d violations: %s", ran, time.Since(began).Round(time.Second), violations, summary(total))
+	t.Log(list(total.Counts))
+	switch {
+	case total.Operations() < 2000*ran || effective < *storms/2*ran:
+		t.Error("too little has happened for it to prove anything")
+	case total.Unknown() > 0.2:
+		t.Errorf("of %.0f %% of the writes nobody knows the outcome", 100*total.Unknown())
+	}
+	if ran >= 6 && *storms >= 60 {
+		if err := total.Least(1, chaos.StormFaults()...); err != nil {
+			t.Error(err)
+		}
+	}
+	if *ledger != "" {
+		if err := enter(*ledger, total, ran, violations); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
-func bumps(t *testing.T, seed uint64, total *chaos.Report) {
-	o := chaos.BumpOptions{Seed: seed, Storms: 60, Plain: seed%8 == 0, Keyless: seed%4 == 1}
-	if seed%4 == 2 {
-		o.Web = 4
+// bumpOptions makes up what a seed is like: mostly three nodes and users of the nodes themselves,
+// since those cost little.
+func bumpOptions(seed uint64) chaos.BumpOptions {
+	o := chaos.BumpOptions{Seed: seed, Storms: *storms, Direct: 16, Think: 60 * time.Millisecond, Keyless: seed%4 == 1}
+	if seed%3 == 0 {
+		o.Direct, o.Think = 96, 30*time.Millisecond
 	}
 	if seed%5 == 0 {
 		o.Nodes = 5
 	}
-	r := chaos.RunBumps(t, o)
-	for _, err := range append(r.Violations, r.Failures...) {
-		t.Error(err)
+	if seed%8 == 2 {
+		o.Web = 4
 	}
+	if seed%16 == 4 {
+		o.Plain, o.Think = true, 10*o.Think
+	}
+	return o
+}
+
+func summary(r *chaos.Report) string {
 	effective, without := r.Faults()
-	t.Logf("%v of virtual time, %d faults, %d without effect, %d operations, %d revisions, %.1f %% unknown, well again within %v: %s",
-		r.Virtual.Round(time.Second), effective, without, r.Operations(), r.Revisions, 100*r.Unknown(), r.Slowest, list(r.Counts))
-	for name, n := range r.Counts {
-		total.Counts[name] += n
+	return fmt.Sprintf("%v of virtual time, %d faults and %d without effect, %d operations, %.1f %% of the writes unknown, well again within %v",
+		r.Virtual.Round(time.Second), effective, without, r.Operations(), 100*r.Unknown(), r.Slowest)
+}
+
+// enter appends a line to the ledger.
+func enter(file string, r *chaos.Report, seeds, violations int) error {
+	_, err := os.Stat(file)
+	fresh := os.IsNotExist(err)
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, fs.FileMode(0o644))
+	if err != nil {
+		return err
 	}
-	total.Virtual += r.Virtual
+	defer f.Close()
+	effective, without := r.Faults()
+	var classes []string
+	for _, name := range slices.Sorted(maps.Keys(r.Counts)) {
+		if class, ok := strings.CutPrefix(name, "fault: "); ok {
+			classes = append(classes, fmt.Sprintf("%s %d", class, r.Counts[name]))
+		}
+	}
+	w := csv.NewWriter(f)
+	if fresh {
+		w.Write([]string{"date", "commit", "time", "first seed", "seeds", "virtual seconds", "operations", "acknowledged", "refused",
+			"not applied", "unknown", "reads", "faults", "faults without effect", "violations", "faults by class"})
+	}
+	count := func(name string) string { return strconv.Itoa(r.Counts[name]) }
+	w.Write([]string{
+		time.Now().UTC().Format(time.DateOnly), *commit, "virtual", strconv.FormatUint(*first, 10), strconv.Itoa(seeds),
+		strconv.Itoa(int(r.Virtual.Seconds())), strconv.Itoa(r.Operations()), count("writes acknowledged"), count("writes refused"),
+		count("writes not applied"), count("writes of unknown outcome"), count("reads"), strconv.Itoa(effective),
+		strconv.Itoa(without), strconv.Itoa(violations), strings.Join(classes, "; "),
+	})
+	w.Flush()
+	return w.Error()
 }

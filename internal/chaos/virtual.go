@@ -184,13 +184,9 @@ func (v *virtual) unserve(n *clustertest.Node) {
 // crash ends nodes at once as if their processes had been killed: nothing that they do from now
 // on reaches their disks or anyone. It returns how many connections broke.
 func (v *virtual) crash(nodes ...*clustertest.Node) (broken int) {
-	for _, n := range nodes {
-		broken += v.Net.Crash(n.ID)
-		defer n.Disk.Fail()()
-	}
+	broken = v.Crash(nodes...)
 	for _, n := range nodes {
 		v.unserve(n)
-		v.Crash(n)
 	}
 	return broken
 }

@@ -187,10 +187,14 @@ func (a *Archive) Check(index uint64) []error {
 func (a *Archive) note(s *archived, l *raft.Log, before uint64) {
 	at := place{l.Index, l.Term}
 	old := a.entries[at]
-	if old == nil {
+	switch {
+	case old == nil:
 		a.entries[at] = &entry{*l, before}
-	} else if old.before != before || old.log.Type != l.Type || !bytes.Equal(old.log.Data, l.Data) {
+	case old.log.Type != l.Type || !bytes.Equal(old.log.Data, l.Data):
 		a.faults = append(a.faults, fmt.Errorf("%s wrote another log entry %d of term %d than was written before", s.node.ID, l.Index, l.Term))
+	case old.before != before:
+		a.faults = append(a.faults, fmt.Errorf("%s wrote log entry %d of term %d behind one of term %d; it was written behind one of term %d before",
+			s.node.ID, l.Index, l.Term, before, old.before))
 	}
 }
 
@@ -227,7 +231,8 @@ func (s *archived) StoreLogs(logs []*raft.Log) error {
 	return nil
 }
 
-// counted counts snapshots: one beyond the end of the node's own log was given to it.
+// counted counts snapshots: one of which the node's own log does not have the last entry was given
+// to it.
 type counted struct {
 	raft.SnapshotStore
 	archive *Archive
@@ -243,7 +248,7 @@ func (s counted) Create(version raft.SnapshotVersion, index, term uint64, c raft
 		return nil, err
 	}
 	s.archive.mu.Lock()
-	if index > last {
+	if own, known := s.log.terms[index]; index > last || known && own != term {
 		s.archive.given++
 		s.log.terms, s.log.last = map[uint64]uint64{index: term}, index
 	} else {

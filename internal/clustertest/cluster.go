@@ -43,6 +43,7 @@ type Node struct {
 	Log       raft.LogStore // what the node writes its log to: Disk, unless a test wraps it
 
 	mu     sync.Mutex
+	life   *life
 	node   *cluster.Node      // the one that was started last
 	cancel context.CancelFunc // nil while it does not run
 	done   chan error
@@ -145,9 +146,10 @@ func (n *Node) Wipe() {
 // Start opens and runs a node on the stores that it has.
 func (c *Cluster) Start(n *Node) {
 	c.t.Helper()
+	l := &life{LogStore: n.Log, StableStore: n.Store, disk: n.Disk}
 	cfg := cluster.Config{
 		NodeID: n.ID, RaftAddress: address(n.ID), RegistryID: Registry,
-		Storage: &cluster.Storage{Log: n.Log, Stable: n.Store, Snapshots: n.Snapshots},
+		Storage: &cluster.Storage{Log: l, Stable: l, Snapshots: n.Snapshots},
 		Network: host{c.Net, n.ID},
 	}
 	for _, peer := range c.Nodes[:c.founders] {
@@ -163,7 +165,7 @@ func (c *Cluster) Start(n *Node) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	n.mu.Lock()
-	n.node, n.cancel, n.done = node, cancel, done
+	n.life, n.node, n.cancel, n.done = l, node, cancel, done
 	n.mu.Unlock()
 	go func() { done <- node.Run(ctx) }()
 }
@@ -171,12 +173,13 @@ func (c *Cluster) Start(n *Node) {
 // Stop stops a node gracefully, if it runs, and returns what its Run returned.
 func (c *Cluster) Stop(n *Node) error {
 	n.mu.Lock()
-	cancel, done := n.cancel, n.done
+	cancel, done, l := n.cancel, n.done, n.life
 	n.cancel = nil
 	n.mu.Unlock()
 	if cancel == nil {
 		return nil
 	}
+	defer l.end() // what hangs in a write outlives Run
 	cancel()
 	return <-done
 }
@@ -194,11 +197,21 @@ func (c *Cluster) Ended(n *Node, limit time.Duration) (err error, ok bool) {
 	}
 }
 
-// Crash ends a node as if its process had been killed: nothing that it does from now
-// on reaches anyone.
-func (c *Cluster) Crash(n *Node) {
-	c.Net.Crash(n.ID)
-	c.Stop(n)
+// Crash ends nodes, all at once, as if their processes had been killed: nothing that they do
+// from now on reaches anyone, or their stores. It returns how many connections broke.
+func (c *Cluster) Crash(nodes ...*Node) (broken int) {
+	for _, n := range nodes {
+		broken += c.Net.Crash(n.ID)
+		n.mu.Lock()
+		if n.life != nil {
+			n.life.end()
+		}
+		n.mu.Unlock()
+	}
+	for _, n := range nodes {
+		c.Stop(n)
+	}
+	return broken
 }
 
 // Wait waits until the condition holds, for as much virtual time as limit says.

@@ -3,6 +3,7 @@ package clustertest
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 )
@@ -15,6 +16,7 @@ type Disk struct {
 	mu     sync.Mutex
 	broken int             // faults in force that make writes fail
 	gates  []chan struct{} // faults in force that make writes wait, each until it is closed
+	deaths int             // of processes; what they had waiting is lost
 	failed int
 	held   int
 }
@@ -51,6 +53,7 @@ func (d *Disk) Suffered() (failed, held int) {
 func (d *Disk) admit() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	deaths := d.deaths
 	for waited := false; len(d.gates) > 0; waited = true {
 		if !waited {
 			d.held++
@@ -62,6 +65,9 @@ func (d *Disk) admit() error {
 		if len(d.gates) > 0 && d.gates[0] == gate {
 			d.gates = d.gates[1:]
 		}
+	}
+	if d.deaths > deaths {
+		return errDead
 	}
 	if d.broken > 0 {
 		d.failed++
@@ -79,4 +85,58 @@ func (d *Disk) StoreLogs(logs []*raft.Log) error {
 		return err
 	}
 	return d.LogStore.StoreLogs(logs)
+}
+
+// life is a node's stores as one of its processes has them. Once that is dead, nothing that is
+// left of it in the test reaches them any more.
+type life struct {
+	raft.LogStore
+	raft.StableStore
+	disk *Disk
+	over atomic.Bool
+}
+
+var errDead = errors.New("the process is dead") // immutable
+
+// end ends the process's use of the stores, and loses what it is about to write.
+func (l *life) end() {
+	l.over.Store(true)
+	l.disk.mu.Lock()
+	defer l.disk.mu.Unlock()
+	l.disk.deaths++
+}
+
+// StoreLog writes an entry.
+func (l *life) StoreLog(e *raft.Log) error { return l.StoreLogs([]*raft.Log{e}) }
+
+// StoreLogs writes entries.
+func (l *life) StoreLogs(logs []*raft.Log) error {
+	if l.over.Load() {
+		return errDead
+	}
+	return l.LogStore.StoreLogs(logs)
+}
+
+// DeleteRange deletes entries.
+func (l *life) DeleteRange(first, last uint64) error {
+	if l.over.Load() {
+		return errDead
+	}
+	return l.LogStore.DeleteRange(first, last)
+}
+
+// Set sets a value. Raft panics where it cannot, so a dead process believes that it did.
+func (l *life) Set(key, value []byte) error {
+	if l.over.Load() {
+		return nil
+	}
+	return l.StableStore.Set(key, value)
+}
+
+// SetUint64 sets a value, as Set does.
+func (l *life) SetUint64(key []byte, value uint64) error {
+	if l.over.Load() {
+		return nil
+	}
+	return l.StableStore.SetUint64(key, value)
 }
