@@ -27,6 +27,7 @@ type BumpOptions struct {
 	Web     int           // users over HTTP
 	Think   time.Duration // up to so long between two requests of a user; 0 for 100 ms
 	Plain   bool          // default timings, and so longer faults; else elections take a tenth of the time
+	Seldom  int           // one in so many writes repeats one that was answered before; 0 for 64
 	Keyless bool          // direct users have no idempotency keys, and the history is compacted
 
 	Seams Seams // faults that are planted, to be found
@@ -40,6 +41,7 @@ func (o *BumpOptions) withDefaults() {
 	}
 	set(&o.Nodes, 3)
 	set(&o.Direct, 48)
+	set(&o.Seldom, 64)
 	if o.Think == 0 {
 		o.Think = 100 * time.Millisecond
 	}
@@ -52,7 +54,7 @@ func (o *BumpOptions) withDefaults() {
 // snapshots come often.
 func (o *BumpOptions) configure(cfg *cluster.Config) {
 	cfg.Seed = func() (fsm.Migrate, error) { return fsm.Migrate{Source: "test", Entities: entities()}, nil }
-	cfg.SnapshotBytes, cfg.TrailingLogs = 16<<10, 8
+	cfg.SnapshotBytes, cfg.TrailingLogs = 8<<10, 4
 	if o.Keyless {
 		cfg.HistoryKeep = 50
 	}
@@ -73,9 +75,9 @@ func RunBumps(t *testing.T, o BumpOptions) *Report {
 	began := time.Now()
 	v := newVirtual(t, shape{nodes: o.Nodes, mute: o.Web == 0, seams: o.Seams, configure: o.configure})
 	w := v.world()
-	w.SnapshotsTake = 10 * v.unit
+	w.SnapshotsTake = 60 * v.unit
 	v.slow(rand.New(rand.NewPCG(o.Seed, 2)), 2*time.Millisecond)
-	c := &crowd{v: v, w: w, think: o.Think, keyed: !o.Keyless}
+	c := &crowd{v: v, w: w, think: o.Think, keyed: !o.Keyless, seldom: o.Seldom}
 	if err := c.gather(o.Seed, o.Direct, o.Web); err != nil {
 		t.Fatal(err)
 	}

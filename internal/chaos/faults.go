@@ -131,9 +131,11 @@ func (in *injector) logs() (all []string) {
 	return all
 }
 
-// some waits for a random time below so many units, of which a follower waits one for a leader.
+// some waits for a random time up to so many units, of which a follower waits one for a leader. It
+// is never next to nothing, for that does no harm.
 func (in *injector) some(units float64) {
-	<-time.After(upTo(in.rng, time.Duration(units*float64(in.v.unit))))
+	most := time.Duration(units * float64(in.v.unit))
+	<-time.After(most/6 + upTo(in.rng, most-most/6))
 }
 
 // until waits until something holds, for limit at most, and returns whether it does.

@@ -129,6 +129,8 @@ func (in *injector) snapshot() bool {
 	for _, l := range links {
 		in.v.Net.Cut(l[0], l[1])
 	}
+	in.w.fill.Store(true)
+	defer in.w.fill.Store(false)
 	compacted := in.until(in.w.patience(), func() bool { // the larger the state, the rarer the snapshots
 		last, err := n.Store.LastIndex()
 		for _, m := range in.v.Nodes {

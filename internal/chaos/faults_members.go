@@ -49,7 +49,7 @@ func (in *injector) running() (n int) {
 // whole waits a while until every running node is a voter that is ready, and reports whether
 // that is so.
 func (in *injector) whole() bool {
-	return in.until(20*in.v.unit, func() bool {
+	return in.until(40*in.v.unit, func() bool {
 		l := in.leader()
 		if l == nil {
 			return false

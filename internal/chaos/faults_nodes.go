@@ -112,7 +112,7 @@ func (in *injector) depose() bool {
 	term := n.Status().Term
 	resume, hangs := in.hang(n)
 	each(to, in.v.Net.Cut)
-	<-time.After(in.v.unit)
+	<-time.After(2 * in.v.unit)
 	in.some(3)
 	if in.rng.IntN(2) == 0 {
 		each(from, in.v.Net.Cut)

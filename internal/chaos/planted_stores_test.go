@@ -162,7 +162,7 @@ func (s retold) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 
 // retell has the snapshots of all nodes tell something else.
 func retell(o *chaos.BumpOptions, tell func([]clustertest.Applied) []clustertest.Applied) {
-	o.Storms = 40 // so that some are taken, and read
+	o.Storms, o.Seldom = 40, 8 // so that some are taken, and read, and keys are old
 	var archive *clustertest.Archive
 	o.Seams.Archive = func(a *clustertest.Archive) { archive = a }
 	o.Seams.Storage = func(_ *clustertest.Node, s *cluster.Storage) {

@@ -78,9 +78,13 @@ func mild(name string) bool {
 	return false
 }
 
-// StormFaults returns the names of all faults of a run with bumps.
-func StormFaults() []string {
-	return append(FrequentFaults(), FaultBehind, FaultSnapshot, FaultLostDisk, FaultMember)
+// StormFaults returns the names of all faults of a run with bumps, those more than once that are
+// to come more often.
+func StormFaults() (names []string) {
+	for range 3 {
+		names = append(names, FrequentFaults()...)
+	}
+	return append(names, FaultBehind, FaultSnapshot, FaultLostDisk, FaultMember, FaultMember)
 }
 
 // FrequentFaults are those of them that take little time.

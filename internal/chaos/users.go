@@ -14,10 +14,11 @@ import (
 
 // crowd is everyone who reads and writes in a run with bumps.
 type crowd struct {
-	v     *virtual
-	w     *World
-	think time.Duration // up to so long between two requests of a user
-	keyed bool          // some writes have idempotency keys
+	v      *virtual
+	w      *World
+	think  time.Duration // up to so long between two requests of a user
+	keyed  bool          // some writes have idempotency keys
+	seldom int           // one in so many writes repeats one that was answered before
 
 	clock  atomic.Int64 // counts the calls and returns of all users
 	acked  atomic.Int64
@@ -118,9 +119,9 @@ func (u *user) run() {
 		switch {
 		case u.http != nil:
 			u.http.act()
-		case u.rng.IntN(8) > 0:
+		case u.rng.IntN(8) > 0 && !u.w.fill.Load():
 			u.read()
-		case len(u.sent) > 0 && u.rng.IntN(16) == 0:
+		case len(u.sent) > 0 && u.rng.IntN(u.seldom) == 0:
 			u.repeat()
 		default:
 			u.write()

@@ -229,7 +229,7 @@ func (u *user) bump(alone bool) bumpcheck.Bump {
 // text is what goes with a bump: some fill the log much faster than the state, so that
 // snapshots are taken.
 func (u *user) text() string {
-	if u.rng.IntN(8) == 0 {
+	if u.rng.IntN(8) == 0 || u.w.fill.Load() {
 		return strings.Repeat("x", 1000)
 	}
 	return ""

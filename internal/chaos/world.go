@@ -47,6 +47,7 @@ type World struct {
 	SnapshotsTake time.Duration
 
 	known atomic.Uint64 // the highest revision that any user knows of
+	fill  atomic.Bool   // users of a run with bumps write much, so that the log is compacted
 
 	mu     sync.Mutex
 	counts map[string]int
