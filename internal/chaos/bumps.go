@@ -60,7 +60,7 @@ func (o *BumpOptions) configure(cfg *cluster.Config) {
 	}
 	if !o.Plain {
 		cfg.Timing = cluster.Timing{
-			Heartbeat: 50 * time.Millisecond, LeaderLease: 40 * time.Millisecond, Commit: 5 * time.Millisecond,
+			Heartbeat: 50 * time.Millisecond, LeaderLease: 40 * time.Millisecond, Commit: 15 * time.Millisecond,
 			LeaderWait: 200 * time.Millisecond, Stop: 200 * time.Millisecond,
 		}
 	}
