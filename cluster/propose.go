@@ -332,7 +332,11 @@ func (n *Node) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 		if reason := n.unfit(); reason != "" {
 			return fsm.Result{}, notReady("%s", reason)
 		}
-		result, err := n.attempt(ctx, &pending{command: command, reach: reach, request: requestID(ctx)})
+		var result fsm.Result
+		err := n.unacquainted() // it could not sign the answer
+		if err == nil {
+			result, err = n.attempt(ctx, &pending{command: command, reach: reach, request: requestID(ctx)})
+		}
 		if err == nil && result.Refusal != nil && result.Refusal.Code == fsm.CodeNotReady {
 			err = notReady("%v", result.Refusal)
 		}
