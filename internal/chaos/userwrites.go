@@ -139,7 +139,7 @@ func (u *user) answer(a attempt) bumpcheck.Answer {
 		return answer
 	}
 	answer.TransactionID, answer.Changes = t.ID, changesOf(t.Changes)
-	if u.rng.IntN(32) == 0 {
+	if u.rng.IntN(8) == 0 {
 		if signature, err := u.v.node(u.v.byID(a.node)).Sign(t.Payload()); err == nil { // else it is no more
 			answer.Signature = signature
 		}
