@@ -228,7 +228,10 @@ func forgetVotes(o *chaos.BumpOptions) {
 		c.Start(has)
 		c.Net.Rejoin(lacks.ID)
 		<-time.After(2 * time.Second)
+		// It has applied what is lost, and would wait for ever for what it is to write in its place.
+		c.Crash(leader)
 		c.Net.Rejoin(leader.ID)
+		c.Start(leader)
 		return true
 	}
 }

@@ -103,6 +103,9 @@ func (v *virtual) byID(id string) *clustertest.Node {
 
 // node returns a node as users see it. One that does not run refuses what they ask for.
 func (v *virtual) node(n *clustertest.Node) httpapi.Node {
+	if current := n.Current(); v.seams.Node == nil && current != nil {
+		return current
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.nodes[n]
