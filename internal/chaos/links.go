@@ -42,6 +42,7 @@ func (v *virtual) eachLink(n *clustertest.Node, do func(from, to string)) {
 // late has each message of some links take up to most, all of them alike or each its own time,
 // until the returned function is called.
 func (v *virtual) late(rng *rand.Rand, most time.Duration, alike bool, links [][2]string) (end func()) {
+	rng = rand.New(rand.NewPCG(rng.Uint64(), 0)) // the network's from here on
 	same := least + upTo(rng, most)
 	for _, l := range links {
 		latest := time.Time{}

@@ -77,8 +77,10 @@ func newVirtual(t *testing.T, s shape) *virtual {
 		if s.seams.Storage != nil {
 			s.seams.Storage(v.byID(cfg.NodeID), cfg.Storage)
 		}
-		v.unit = cmp.Or(cfg.Timing.Heartbeat, 500*time.Millisecond)
 	})
+	var common cluster.Config
+	s.configure(&common)
+	v.unit = cmp.Or(common.Timing.Heartbeat, 500*time.Millisecond)
 	t.Cleanup(func() {
 		for _, n := range v.Nodes {
 			v.unserve(n)
