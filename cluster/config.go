@@ -53,6 +53,11 @@ type Config struct {
 	Logger  hclog.Logger // nil for none
 	Timing  Timing       // zero fields take the defaults
 
+	// Clock is the time of day, which entries are stamped with while this node leads; nil for
+	// time.Now. It may jump: stamps never go back, and the age of keys grows by ten minutes an
+	// entry at most. Nothing else looks at it; what waits or expires does so by time.Now.
+	Clock func() time.Time
+
 	// A snapshot is taken when the log since the last one exceeds SnapshotBytes, or the size
 	// of the last snapshot if that is more; behind one stays what came since the one before,
 	// and TrailingLogs entries more, if those are not too many bytes.

@@ -61,7 +61,7 @@ func TestEveryWriteFails(t *testing.T) {
 		for n, hit := 1, true; hit; n++ {
 			synctest.Test(t, func(t *testing.T) {
 				c := clustertest.Prepare(t, 1, seeded)
-				l := &lives{Cluster: c, t: t, n: c.Nodes[0], disk: clustertest.NewDisk(c.Nodes[0])}
+				l := &lives{Cluster: c, t: t, n: c.Nodes[0], disk: c.Nodes[0].Disk}
 				l.disk.FailAt(n, landed, syscall.EIO)
 				what := ""
 				if err := l.act(); err != nil {
@@ -117,7 +117,7 @@ func TestEveryWriteOfARestoreFails(t *testing.T) {
 			c.Stop(c.Nodes[0])
 			node := c.Nodes[0]
 			node.Wipe()
-			disk := clustertest.NewDisk(node)
+			disk := node.Disk
 			disk.FailAt(n, false, syscall.EIO)
 			storage := &cluster.Storage{Log: node.Log, Stable: node.Stable, Snapshots: node.Snapshots}
 			_, err := cluster.Restore(storage, "n1", []cluster.Peer{{ID: "n1", Address: "n1:9000"}}, bytes.NewReader(backup.Bytes()))

@@ -22,7 +22,7 @@ import (
 func on(c *clustertest.Cluster) map[string]*clustertest.Disk {
 	disks := make(map[string]*clustertest.Disk)
 	for _, n := range c.Nodes {
-		disks[n.ID] = clustertest.NewDisk(n)
+		disks[n.ID] = n.Disk
 		c.Start(n)
 	}
 	return disks
@@ -217,7 +217,7 @@ func TestPausedProcessIsNotHung(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clustertest.Prepare(t, 1, seeded)
 		n := c.Nodes[0]
-		disk := clustertest.NewDisk(n)
+		disk := n.Disk
 		watch := cluster.NewWatched(&cluster.Storage{Log: n.Log, Stable: n.Stable, Snapshots: n.Snapshots})
 		release := disk.Hang(all)
 		var done atomic.Bool

@@ -30,6 +30,26 @@ func TestClusterMakesAKey(t *testing.T) {
 	})
 }
 
+// TestNothingIsSignedBeforeTheKeyIsKnown: a node that was started knows its cluster's key only
+// once it has read of it, and must not sign with another, or none, until then.
+func TestNothingIsSignedBeforeTheKeyIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clustertest.New(t, 3, seeded)
+		c.Ready()
+		n := c.Follower()
+		c.Crash(n)
+		c.Net.Isolate(n.ID)
+		c.Start(n)
+		c.Wait("the node does not begin", time.Minute, func() bool { return n.Status().Role == cluster.Candidate })
+		if signature, err := n.Sign([]byte("payload")); !errors.Is(err, cluster.ErrNotReady) {
+			t.Errorf("it signs %q, %v", signature, err)
+		}
+		c.Net.Rejoin(n.ID)
+		c.Ready()
+		sameSignature(t, c)
+	})
+}
+
 func sameSignature(t *testing.T, c *clustertest.Cluster) string {
 	t.Helper()
 	var first string

@@ -72,6 +72,9 @@ func Open(cfg Config) (*Node, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()
 	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
 	disk, err := openFailStop(cfg.Storage)
 	if err != nil {
 		return nil, err

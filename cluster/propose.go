@@ -188,7 +188,7 @@ func (q *proposer) commit(ctx context.Context, r *raft.Raft, batch []*pending) {
 
 // apply has raft commit one entry and returns the machine's answers.
 func (n *Node) apply(ctx context.Context, r *raft.Raft, commands [][]byte) ([]fsm.Result, error) {
-	stamp := max(time.Now().UnixMilli(), n.adapter.view().Stamp())
+	stamp := max(n.cfg.Clock().UnixMilli(), n.adapter.view().Stamp())
 	entry, err := fsm.JoinEntry(stamp, commands)
 	if err != nil {
 		return nil, notReady("%v", err)
@@ -333,7 +333,11 @@ func (n *Node) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 		if reason := n.unfit(); reason != "" {
 			return fsm.Result{}, notReady("%s", reason)
 		}
-		result, err := n.attempt(ctx, &pending{command: command, reach: reach, request: requestID(ctx)})
+		var result fsm.Result
+		err := n.unacquainted() // it could not sign the answer
+		if err == nil {
+			result, err = n.attempt(ctx, &pending{command: command, reach: reach, request: requestID(ctx)})
+		}
 		if err == nil && result.Refusal != nil && result.Refusal.Code == fsm.CodeNotReady {
 			err = notReady("%v", result.Refusal)
 		}

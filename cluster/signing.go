@@ -27,12 +27,24 @@ func (n *Node) key() []byte {
 }
 
 // Sign returns the hex HMAC-SHA256 of a receipt's payload: the same on every node. It
-// returns [ErrNotReady] on a node whose key is not the cluster's.
+// returns [ErrNotReady] on a node whose key is not the cluster's, or that does not know yet.
 func (n *Node) Sign(payload []byte) (string, error) {
 	if reason := n.unfit(); reason != "" {
 		return "", notReady("%s", reason)
 	}
+	if err := n.unacquainted(); err != nil {
+		return "", err
+	}
 	return hex.EncodeToString(sign(n.key(), payload)), nil
+}
+
+// unacquainted returns [ErrNotReady] while this node has read nothing of its cluster's log since
+// its start. It may know the leader by then, but not by which key the cluster signs.
+func (n *Node) unacquainted() error {
+	if n.adapter.view().Founded() {
+		return nil
+	}
+	return notReady("this node has not read the state of the cluster yet")
 }
 
 // unfit says why this node must not serve requests: it is no member, or it was started

@@ -41,7 +41,8 @@ var table = map[string]row{
 	"internal/clustertest": {ours: []string{"fsm", "cluster", "internal/feed", "internal/memnet"}},
 	"internal/apicheck":    {},
 	"internal/watchcheck":  {},
-	"internal/chaos":       {ours: []string{"fsm", "cluster", "client", "httpapi", "internal/clustertest", "internal/watchcheck"}},
+	"internal/bumpcheck":   {ours: []string{"internal/watchcheck"}},
+	"internal/chaos":       {ours: []string{"fsm", "cluster", "client", "httpapi", "internal/bumpcheck", "internal/clustertest", "internal/memnet", "internal/watchcheck"}},
 	"internal/loopback":    {},
 	"internal/e2e":         {ours: []string{"client", "internal/apicheck", "internal/loopback"}},
 	"internal/archtest":    {},
@@ -67,8 +68,8 @@ var confined = []confinement{
 	{"github.com/armon/go-metrics", []string{"cmd/tesd"}},
 	{"github.com/santhosh-tekuri", []string{"internal/apicheck"}}, // for tests alone
 	{"github.com/spf13", []string{"cmd/tesd"}},
-	{"github.com/anishathalye/porcupine", nil},              // for tests alone
-	{"github.com/Masterminds/semver", []string{"cmd/tesd"}}, // versions themselves are fsm's
+	{"github.com/anishathalye/porcupine", []string{"internal/bumpcheck"}}, // for tests alone
+	{"github.com/Masterminds/semver", []string{"cmd/tesd"}},               // versions themselves are fsm's
 	{"testing", []string{"internal", "client/clienttest"}},
 }
 

@@ -1,19 +1,22 @@
 package chaos
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
+	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/internal/clustertest"
 )
 
-// injector does harm to a cluster, one fault after the other.
+// injector does harm to a cluster. Each fault proves that it bit: what it does to the cluster,
+// not that it was asked for, makes it count.
 type injector struct {
-	v   *virtual
-	w   *World
-	rng *rand.Rand
+	v    *virtual
+	w    *World
+	rng  *rand.Rand
+	busy *busy
 }
 
 // Faults of a run in virtual time. Each is counted by its name when it has had its effect.
@@ -25,42 +28,75 @@ const (
 	FaultIsolated      = "fault: isolated from everyone"
 	FaultBehind        = "fault: cut off from the other nodes alone"
 	FaultOneWay        = "fault: cut in one direction"
+	FaultPartial       = "fault: two cut off from each other alone"
+	FaultSplit         = "fault: split in two"
+	FaultDelay         = "fault: links of a node slow"
+	FaultReorder       = "fault: messages overtake each other"
+	FaultStall         = "fault: messages lost for a moment"
+	FaultNodeReset     = "fault: connections between nodes reset"
+	FaultPause         = "fault: paused"
+	FaultDeposed       = "fault: leader paused with answers on their way"
 	FaultTransfer      = "fault: leadership handed over"
 	FaultSnapshot      = "fault: given a snapshot"
 	FaultLostDisk      = "fault: lost its disk and was replaced"
+	FaultMember        = "fault: member added or removed"
+	FaultDiskError     = "fault: writes to the log fail"
+	FaultDiskStall     = "fault: writes to the log hang"
+	FaultClock         = "fault: clock jumped"
 	FaultPausedLink    = "fault: link to a watcher paused"
 	FaultReset         = "fault: connections to a watcher reset"
+
+	// FaultPlanted is that of [Seams]; it is none of the classes.
+	FaultPlanted = "fault: planted"
 )
 
 // classes returns the faults, by name; each returns whether it had its effect.
 func (in *injector) classes() map[string]func() bool {
 	return map[string]func() bool{
-		FaultLeaderCrash:   func() bool { return in.crash(in.v.Leader()) },
-		FaultFollowerCrash: func() bool { return in.crash(in.v.Follower()) },
+		FaultLeaderCrash:   func() bool { return in.crash(in.leader()) },
+		FaultFollowerCrash: func() bool { return in.crash(in.follower()) },
 		FaultAllCrash:      in.crashAll,
 		FaultRestart:       in.restart,
 		FaultIsolated:      in.isolate,
 		FaultBehind:        in.behind,
 		FaultOneWay:        in.oneWay,
+		FaultPartial:       in.partial,
+		FaultSplit:         in.split,
+		FaultDelay:         in.delay,
+		FaultReorder:       in.reorder,
+		FaultStall:         in.stall,
+		FaultNodeReset:     in.reset,
+		FaultPause:         in.pause,
+		FaultDeposed:       in.depose,
 		FaultTransfer:      in.transfer,
 		FaultSnapshot:      in.snapshot,
 		FaultLostDisk:      in.lostDisk,
+		FaultMember:        in.member,
+		FaultDiskError:     in.diskError,
+		FaultDiskStall:     in.diskStall,
+		FaultClock:         in.clockJump,
+		FaultPlanted:       func() bool { return in.v.seams.Fault(in.v.Cluster, in.rng) },
 	}
 }
 
-// FaultClasses returns the names of all faults of a run in virtual time.
-func FaultClasses() []string {
+// WatchFaults returns the names of the faults of a run with watchers.
+func WatchFaults() []string {
+	return append(nodeFaults(), FaultPausedLink, FaultReset)
+}
+
+// nodeFaults are those that watchers see most of.
+func nodeFaults() []string {
 	return []string{
 		FaultLeaderCrash, FaultFollowerCrash, FaultAllCrash, FaultRestart, FaultIsolated, FaultBehind, FaultOneWay,
-		FaultTransfer, FaultSnapshot, FaultLostDisk, FaultPausedLink, FaultReset,
+		FaultTransfer, FaultSnapshot, FaultLostDisk,
 	}
 }
 
-// rounds injects each of the named faults so many times, in random order; all if none is
-// named.
+// rounds injects each of the named faults so many times, in random order; all that are meant
+// for runs with watchers if none is named.
 func (in *injector) rounds(rounds int, names []string) {
 	if names == nil {
-		names = FaultClasses()[:len(in.classes())]
+		names = nodeFaults()
 	}
 	for range rounds {
 		for _, i := range in.rng.Perm(len(names)) {
@@ -75,7 +111,7 @@ func (in *injector) rounds(rounds int, names []string) {
 					in.v.t.Logf("%s: %v, after it all ready in %v; it had its effect: %v; logs %v",
 						names[i], bitten, took-bitten, effect, in.logs())
 				}
-				in.wait(time.Second)
+				in.some(2)
 			}
 		}
 	}
@@ -95,159 +131,11 @@ func (in *injector) logs() (all []string) {
 	return all
 }
 
-// links does harm to the links between watchers and nodes, until ctx ends.
-func (in *injector) links(ctx context.Context, rng *rand.Rand, watchers []string) {
-	for i := 0; ; i++ {
-		pause(ctx, upTo(rng, time.Second))
-		if ctx.Err() != nil {
-			return
-		}
-		node, host := in.v.Nodes[rng.IntN(len(in.v.Nodes))].ID, watchers[rng.IntN(len(watchers))]
-		if i%3 == 0 || rng.IntN(4) == 0 {
-			in.v.Net.Reset(node, host)
-			in.w.Count(FaultReset, 1)
-			continue
-		}
-		in.v.Net.Cut(node, host)
-		pause(ctx, upTo(rng, 8*time.Second))
-		in.v.Net.Heal(node, host)
-		in.w.Count(FaultPausedLink, 1)
-	}
-}
-
-// wait waits for a random time below d.
-func (in *injector) wait(d time.Duration) { <-time.After(upTo(in.rng, d)) }
-
-func (in *injector) any() *clustertest.Node { return in.v.Nodes[in.rng.IntN(len(in.v.Nodes))] }
-
-func (in *injector) crash(n *clustertest.Node) bool {
-	in.v.crash(n)
-	in.wait(2 * time.Second)
-	in.v.start(n)
-	return true
-}
-
-func (in *injector) crashAll() bool {
-	for _, n := range in.v.Nodes {
-		in.v.Net.Crash(n.ID)
-	}
-	for _, n := range in.v.Nodes {
-		in.v.crash(n)
-	}
-	in.wait(time.Second)
-	for _, n := range in.v.Nodes {
-		in.v.start(n)
-	}
-	return true
-}
-
-func (in *injector) restart() bool {
-	n := in.any()
-	in.v.stop(n)
-	in.wait(500 * time.Millisecond)
-	in.v.start(n)
-	return true
-}
-
-func (in *injector) isolate() bool {
-	n := in.any()
-	in.v.Net.Isolate(n.ID)
-	in.wait(4 * time.Second)
-	in.v.Net.Rejoin(n.ID)
-	return true
-}
-
-// cutOff cuts a node off from the other nodes, and not from its watchers; heal undoes it.
-func (in *injector) cutOff(n *clustertest.Node) (heal func()) {
-	each := func(do func(from, to string)) {
-		for _, m := range in.v.Nodes {
-			if m != n {
-				do(n.ID, m.ID)
-				do(m.ID, n.ID)
-			}
-		}
-	}
-	each(in.v.Net.Cut)
-	return func() { each(in.v.Net.Heal) }
-}
-
-// behind has a node fall behind the others while it still serves: its watchers must wait.
-func (in *injector) behind() bool {
-	n := in.any()
-	heal := in.cutOff(n)
-	in.until(10*time.Second, func() bool { // if it led, the others need a while to go on
-		r, ok := n.View().Registry(clustertest.Registry)
-		return ok && r.Revision() < in.w.Committed(context.Background())
-	})
-	in.wait(5 * time.Second)
-	ahead := in.w.Committed(context.Background())
-	r, ok := n.View().Registry(clustertest.Registry)
-	heal()
-	return ok && r.Revision() < ahead
-}
-
-func (in *injector) oneWay() bool {
-	n := in.any()
-	m := in.any()
-	for m == n {
-		m = in.any()
-	}
-	in.v.Net.Cut(n.ID, m.ID)
-	in.wait(4 * time.Second)
-	in.v.Net.Heal(n.ID, m.ID)
-	return true
-}
-
-func (in *injector) transfer() bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return in.any().Current().TransferLeadership(ctx, in.v.Follower().ID) == nil
-}
-
-// snapshot cuts a follower off until the log that it lacks is compacted, so that it must be
-// given a snapshot.
-func (in *injector) snapshot() bool {
-	n := in.v.Follower()
-	_, before := in.v.archive.Snapshots()
-	heal := in.cutOff(n)
-	defer heal()
-	compacted := in.until(3*time.Minute, func() bool { // the larger the state, the rarer the snapshots
-		last, err := n.Store.LastIndex()
-		for _, m := range in.v.Nodes {
-			if first, e := m.Store.FirstIndex(); m != n && (err != nil || e != nil || first <= last+1) {
-				return false
-			}
-		}
-		return true
-	})
-	heal()
-	return compacted && in.until(20*time.Second, func() bool {
-		_, now := in.v.archive.Snapshots()
-		return now > before
-	})
-}
-
-// lostDisk has a node come back with an empty disk, and take its own place.
-func (in *injector) lostDisk() bool {
-	n := in.any()
-	in.v.crash(n)
-	n.Wipe()
-	in.v.archive.Keep(n)
-	in.v.start(n)
-	by := in.v.Leader(n)
-	added := in.until(time.Minute, func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		return by.Current().AddNode(ctx, n.ID, n.ID+":9000", true) == nil
-	})
-	return added && in.until(time.Minute, func() bool {
-		for _, m := range by.Current().Members(context.Background()) {
-			if m.ID == n.ID && m.Voter && m.Status != nil {
-				return true
-			}
-		}
-		return false
-	})
+// some waits for a random time up to so many units, of which a follower waits one for a leader. It
+// is never next to nothing, for that does no harm.
+func (in *injector) some(units float64) {
+	most := time.Duration(units * float64(in.v.unit))
+	<-time.After(most/6 + upTo(in.rng, most-most/6))
 }
 
 // until waits until something holds, for limit at most, and returns whether it does.
@@ -258,4 +146,93 @@ func (in *injector) until(limit time.Duration, holds func() bool) bool {
 		}
 	}
 	return true
+}
+
+// any returns a node that runs; one that was asked for its turn by no other fault, if there
+// is one.
+func (in *injector) any() *clustertest.Node {
+	var first *clustertest.Node
+	for _, i := range in.rng.Perm(len(in.v.Nodes)) {
+		n := in.v.Nodes[i]
+		if n.Running() && !in.busy.has(n) {
+			return n
+		} else if first == nil || n.Running() {
+			first = n
+		}
+	}
+	return first
+}
+
+// pick returns a node that runs, in half of all cases the leader: between two followers there
+// is little to disturb.
+func (in *injector) pick() *clustertest.Node {
+	if in.rng.IntN(2) == 0 {
+		if n := in.leader(); n != nil {
+			return n
+		}
+	}
+	return in.any()
+}
+
+// other returns a running node that is not n, or nil.
+func (in *injector) other(n *clustertest.Node) *clustertest.Node {
+	for _, i := range in.rng.Perm(len(in.v.Nodes)) {
+		if m := in.v.Nodes[i]; m != n && m.Running() {
+			return m
+		}
+	}
+	return nil
+}
+
+// leader waits a while for a leader and returns it, or nil.
+func (in *injector) leader() (leader *clustertest.Node) {
+	in.until(20*in.v.unit, func() bool {
+		for _, n := range in.v.Nodes {
+			if n.Running() && n.Status().Role == cluster.Leader {
+				leader = n
+				return true
+			}
+		}
+		return false
+	})
+	return leader
+}
+
+// follower returns a running node beside the leader, or nil.
+func (in *injector) follower() *clustertest.Node { return in.other(in.leader()) }
+
+// busy are the nodes that a fault stops and starts: no two may do so with the same.
+type busy struct {
+	mu    sync.Mutex
+	nodes map[*clustertest.Node]bool
+}
+
+func (b *busy) has(n *clustertest.Node) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.nodes[n]
+}
+
+// claim takes nodes, all or none. ok is false if another fault has one of them.
+func (b *busy) claim(nodes ...*clustertest.Node) (release func(), ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range nodes {
+		if n == nil || b.nodes[n] {
+			return nil, false
+		}
+	}
+	if b.nodes == nil {
+		b.nodes = make(map[*clustertest.Node]bool)
+	}
+	for _, n := range nodes {
+		b.nodes[n] = true
+	}
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, n := range nodes {
+			delete(b.nodes, n)
+		}
+	}, true
 }

@@ -52,19 +52,15 @@ func TestPlantedFaults(t *testing.T) {
 				}
 				test.plant(t, &o)
 				r := chaos.Run(t, o)
-				var all []error
-				for _, v := range r.Violations {
-					all = append(all, v)
-				}
-				found := 0
-				for _, err := range append(all, r.Failures...) {
+				all, found := append(r.Violations, r.Failures...), 0
+				for _, err := range all {
 					if strings.Contains(err.Error(), test.finds) {
 						if found++; found == 1 {
 							t.Logf("found: %v", err)
 						}
 					}
 				}
-				t.Logf("%d of %d findings say so", found, len(all)+len(r.Failures))
+				t.Logf("%d of %d findings say so", found, len(all))
 				if found == 0 {
 					t.Errorf("the fault is not found: %v", all)
 				}
@@ -183,7 +179,7 @@ func forgetFilter(h http.Handler) http.Handler {
 // hasty is a node that answers each read with what it has.
 type hasty struct{ httpapi.Node }
 
-func readWhatIsThere(n httpapi.Node) httpapi.Node { return hasty{n} }
+func readWhatIsThere(_ string, n httpapi.Node) httpapi.Node { return hasty{n} }
 
 func (n hasty) Read(context.Context, cluster.ReadOptions) (fsm.View, error) { return n.View(), nil }
 
@@ -196,8 +192,8 @@ type sleepy struct {
 // Feed returns the node's own feed.
 func (n sleepy) Feed() *feed.Feed { return n.feed }
 
-func loseWakeups(t *testing.T) func(httpapi.Node) httpapi.Node {
-	return func(n httpapi.Node) httpapi.Node {
+func loseWakeups(t *testing.T) func(string, httpapi.Node) httpapi.Node {
+	return func(_ string, n httpapi.Node) httpapi.Node {
 		s := sleepy{n, feed.New(n.View())}
 		go s.relay(t.Context())
 		return s

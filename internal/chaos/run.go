@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/internal/clustertest"
 	"github.com/tesd/tesd/internal/watchcheck"
 )
@@ -41,9 +42,17 @@ type Peek interface {
 type Report struct {
 	Counts     map[string]int
 	Revisions  int
-	Violations []*watchcheck.Violation
-	Failures   []error // other than violations
-	Slowest    time.Duration
+	Violations []error
+	Failures   []error       // other than violations
+	Slowest    time.Duration // to tell all watchers, or to carry out a write after a fault
+	Virtual    time.Duration
+}
+
+// configure has snapshots come often, and leave little log behind.
+func (o *Options) configure(cfg *cluster.Config) {
+	cfg.Seed = clustertest.Seed
+	cfg.HistoryKeep = o.HistoryKeep
+	cfg.SnapshotBytes, cfg.TrailingLogs = 16<<10, 4
 }
 
 // The limits of what must happen in the end, when all is well again.
@@ -56,22 +65,23 @@ const (
 // It must be called from within a testing/synctest bubble.
 func Run(t *testing.T, o Options) *Report {
 	t.Helper()
-	v := newVirtual(t, o)
+	began := time.Now()
+	v := newVirtual(t, shape{nodes: 3, seams: o.Seams, configure: o.configure})
 	w := v.world()
 	if o.Mutate != nil {
 		w.Mutate = func(node string, s watchcheck.Step) []watchcheck.Step { return o.Mutate(v, node, s) }
 	}
 	watchers := w.Watch(o.Seed, o.Watchers, 5*time.Second)
-	v.delay(o.Seed, watchers.names()...)
+	v.slow(rand.New(rand.NewPCG(o.Seed, 2)), 2*time.Millisecond, watchers.names()...)
 	writers, err := w.Write(o.Seed, Load{Writers: 4, Pause: 150 * time.Millisecond, Keyed: o.HistoryKeep == 0, Reason: 300, Batch: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := &injector{v: v, w: w, rng: rand.New(rand.NewPCG(o.Seed, 1))}
+	in := &injector{v: v, w: w, rng: rand.New(rand.NewPCG(o.Seed, 1)), busy: &busy{}}
 	links, healthy := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	linkRNG := rand.New(rand.NewPCG(o.Seed, 4))
-	group.Go(func() { in.links(links, linkRNG, watchers.names()) })
+	others := &injector{v: v, w: w, rng: rand.New(rand.NewPCG(o.Seed, 4)), busy: in.busy}
+	group.Go(func() { others.links(links, watchers.names()) })
 	in.rounds(o.Rounds, o.Faults)
 	healthy()
 	group.Wait()
@@ -87,10 +97,14 @@ func Run(t *testing.T, o Options) *Report {
 	taken, given := v.archive.Snapshots()
 	w.Count("snapshots taken", taken)
 	w.Count("snapshots given", given)
-	return &Report{
-		Counts: w.Counts(), Revisions: len(h.Transactions), Violations: watchcheck.CheckComplete(h, streams...),
-		Failures: append(w.Failures(), w.Compare(h)...), Slowest: slowest,
+	r := &Report{
+		Counts: w.Counts(), Revisions: len(h.Transactions), Slowest: slowest, Virtual: time.Since(began),
+		Failures: append(w.Failures(), w.Compare(h)...),
 	}
+	for _, found := range watchcheck.CheckComplete(h, streams...) {
+		r.Violations = append(r.Violations, found)
+	}
+	return r
 }
 
 // names returns the watchers' names, which are their hosts.

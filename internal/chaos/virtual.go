@@ -1,11 +1,13 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,8 +20,11 @@ import (
 
 // Seams are where a test plants a fault between the parts of a node. All may be nil.
 type Seams struct {
-	Node    func(httpapi.Node) httpapi.Node // between the cluster and the server
-	Handler func(http.Handler) http.Handler // between the server and its callers
+	Node    func(id string, n httpapi.Node) httpapi.Node               // between the cluster and its users
+	Handler func(http.Handler) http.Handler                            // between the server and its callers
+	Storage func(n *clustertest.Node, s *cluster.Storage)              // between a node and its stores, at each start
+	Fault   func(c *clustertest.Cluster, rng *rand.Rand) (effect bool) // FaultPlanted
+	Archive func(*clustertest.Archive)                                 // is given what the nodes write
 }
 
 // virtual is a cluster of whole nodes, with their HTTP servers, inside a bubble.
@@ -27,9 +32,16 @@ type virtual struct {
 	*clustertest.Cluster
 	archive   *clustertest.Archive
 	seams     Seams
-	heartbeat time.Duration
-	faces     map[*clustertest.Node]*face
+	mute      bool
+	unit      time.Duration // how long a follower waits for a leader: what is long, and what is short
+	heartbeat time.Duration // of the servers
+	links     links
 	t         *testing.T
+
+	mu     sync.Mutex
+	faces  map[*clustertest.Node]*face        // of those that serve
+	nodes  map[*clustertest.Node]httpapi.Node // as they were started last, and as users see them
+	clocks map[string]*clock                  // by node id
 }
 
 // face is the HTTP side of a node that runs.
@@ -40,18 +52,35 @@ type face struct {
 
 const httpPort = ":8000"
 
-// newVirtual makes a cluster of three. Snapshots come often, and leave little log behind.
-func newVirtual(t *testing.T, o Options) *virtual {
+// shape says what a cluster in a bubble is like.
+type shape struct {
+	nodes     int
+	mute      bool // no node serves HTTP: to make a server takes longer than to start a node
+	seams     Seams
+	configure func(*cluster.Config) // beside what all have in common
+}
+
+// newVirtual makes a cluster. Its nodes found it, and are ready.
+func newVirtual(t *testing.T, s shape) *virtual {
 	v := &virtual{
-		archive: clustertest.NewArchive(), seams: o.Seams, heartbeat: 2 * time.Second,
-		faces: make(map[*clustertest.Node]*face), t: t,
+		archive: clustertest.NewArchive(), seams: s.seams, mute: s.mute, heartbeat: 2 * time.Second, t: t,
+		faces: make(map[*clustertest.Node]*face), nodes: make(map[*clustertest.Node]httpapi.Node),
+		clocks: make(map[string]*clock),
 	}
-	v.Cluster = clustertest.Prepare(t, 3, func(cfg *cluster.Config) {
-		cfg.Seed = clustertest.Seed
-		cfg.HistoryKeep = o.HistoryKeep
-		cfg.SnapshotBytes, cfg.TrailingLogs = 16<<10, 4
+	if s.seams.Archive != nil {
+		s.seams.Archive(v.archive)
+	}
+	v.Cluster = clustertest.Prepare(t, s.nodes, func(cfg *cluster.Config) {
 		cfg.HTTPAddress = cfg.NodeID + httpPort
+		cfg.Clock = v.clock(cfg.NodeID).now
+		s.configure(cfg)
+		if s.seams.Storage != nil {
+			s.seams.Storage(v.byID(cfg.NodeID), cfg.Storage)
+		}
 	})
+	var common cluster.Config
+	s.configure(&common)
+	v.unit = cmp.Or(common.Timing.Heartbeat, 500*time.Millisecond)
 	t.Cleanup(func() {
 		for _, n := range v.Nodes {
 			v.unserve(n)
@@ -65,20 +94,35 @@ func newVirtual(t *testing.T, o Options) *virtual {
 	return v
 }
 
-// delay has everything take a while that nodes send to each other and to users.
-func (v *virtual) delay(seed uint64, users ...string) {
-	rng := rand.New(rand.NewPCG(seed, 2))
-	some := func() time.Duration { return 100*time.Microsecond + upTo(rng, 2*time.Millisecond) }
+func (v *virtual) byID(id string) *clustertest.Node {
 	for _, n := range v.Nodes {
-		for _, m := range v.Nodes {
-			if n != m {
-				v.Net.Delay(n.ID, m.ID, some)
-			}
-		}
-		for _, user := range users {
-			v.Net.Delay(n.ID, user, some)
+		if n.ID == id {
+			return n
 		}
 	}
+	return nil
+}
+
+// node returns a node as users see it. One that does not run refuses what they ask for.
+func (v *virtual) node(n *clustertest.Node) httpapi.Node {
+	if current := n.Current(); v.seams.Node == nil && current != nil {
+		return current
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.nodes[n]
+}
+
+// clock returns the clock of a node, which outlives its process.
+func (v *virtual) clock(id string) *clock {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c := v.clocks[id]
+	if c == nil {
+		c = &clock{}
+		v.clocks[id] = c
+	}
+	return c
 }
 
 // start starts a node and its server.
@@ -87,8 +131,19 @@ func (v *virtual) start(n *clustertest.Node) {
 	v.Start(n)
 	var node httpapi.Node = n.Current()
 	if v.seams.Node != nil {
-		node = v.seams.Node(node)
+		node = v.seams.Node(n.ID, node)
 	}
+	v.mu.Lock()
+	v.nodes[n] = node
+	v.mu.Unlock()
+	if !v.mute {
+		v.serve(n, node)
+	}
+}
+
+// serve has a node serve HTTP.
+func (v *virtual) serve(n *clustertest.Node, node httpapi.Node) {
+	v.t.Helper()
 	api, err := httpapi.New(httpapi.Config{
 		Node: node, DefaultRegistry: clustertest.Registry, AlarmTimeout: 5 * time.Minute, Log: unheard{},
 		MaxConnections: 1000, Heartbeat: v.heartbeat, Patience: 2 * time.Second,
@@ -105,32 +160,49 @@ func (v *virtual) start(n *clustertest.Node) {
 		v.t.Fatal(err)
 	}
 	f := &face{api: api, server: &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}}
+	v.mu.Lock()
 	v.faces[n] = f
+	v.mu.Unlock()
 	go f.server.Serve(l)
+}
+
+// takeFace returns the face of a node, which has none from then on; nil if it had none.
+func (v *virtual) takeFace(n *clustertest.Node) *face {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f := v.faces[n]
+	delete(v.faces, n)
+	return f
 }
 
 // unserve ends the server of a node, at once.
 func (v *virtual) unserve(n *clustertest.Node) {
-	f := v.faces[n]
+	f := v.takeFace(n)
 	if f == nil {
 		return
 	}
-	delete(v.faces, n)
 	f.api.Drain()
 	f.server.Close()
 	f.api.Close()
 }
 
-// crash ends a node as if its process had been killed.
-func (v *virtual) crash(n *clustertest.Node) {
-	v.Net.Crash(n.ID)
-	v.unserve(n)
-	v.Crash(n)
+// crash ends nodes at once as if their processes had been killed: nothing that they do from now
+// on reaches their disks or anyone. It returns how many connections broke.
+func (v *virtual) crash(nodes ...*clustertest.Node) (broken int) {
+	broken = v.Crash(nodes...)
+	for _, n := range nodes {
+		v.unserve(n)
+	}
+	return broken
 }
 
 // stop ends a node in good order, as its process does when it is told to.
 func (v *virtual) stop(n *clustertest.Node) {
-	f := v.faces[n]
+	f := v.takeFace(n)
+	if f == nil {
+		v.Stop(n)
+		return
+	}
 	f.api.Drain()
 	pause(context.Background(), 300*time.Millisecond)
 	f.api.Close()
@@ -139,7 +211,6 @@ func (v *virtual) stop(n *clustertest.Node) {
 	if errors.Is(f.server.Shutdown(ctx), context.DeadlineExceeded) {
 		f.server.Close()
 	}
-	delete(v.faces, n)
 	v.Stop(n)
 }
 

@@ -54,7 +54,7 @@ func virtual(t *testing.T, seed uint64, total map[string]int) {
 		t.Error(err)
 	}
 	for _, err := range []error{
-		r.Least(1, chaos.FaultClasses()...), r.Least(200, "writes"), r.Least(2000, "events"), r.Least(20, "bookmarks"),
+		r.Least(1, chaos.WatchFaults()...), r.Least(200, "writes"), r.Least(2000, "events"), r.Least(20, "bookmarks"),
 		r.Least(50, "connections"), r.Least(2, "snapshots taken"), r.Least(1, "snapshots given"),
 	} {
 		if err != nil {

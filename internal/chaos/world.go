@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -42,7 +43,11 @@ type World struct {
 	// recorded: a planted fault.
 	Mutate func(node string, s watchcheck.Step) []watchcheck.Step
 
+	// SnapshotsTake is how long it may take until a log is compacted; 0 for three minutes.
+	SnapshotsTake time.Duration
+
 	known atomic.Uint64 // the highest revision that any user knows of
+	fill  atomic.Bool   // users of a run with bumps write much, so that the log is compacted
 
 	mu     sync.Mutex
 	counts map[string]int
@@ -56,6 +61,8 @@ type ack struct {
 	revision      uint64
 	transactionID string
 }
+
+func (w *World) patience() time.Duration { return cmp.Or(w.SnapshotsTake, 3*time.Minute) }
 
 // Known returns the highest revision that any user knows of.
 func (w *World) Known() uint64 { return w.known.Load() }

@@ -39,10 +39,12 @@ type Node struct {
 	ID        string // also its host on the network
 	Store     *raft.InmemStore
 	Snapshots raft.SnapshotStore
-	Log       raft.LogStore    // what the node writes its log to: Store, unless a test wraps it
+	Disk      *Disk            // what they lie on, and may fail
+	Log       raft.LogStore    // what the node writes its log to: Store on Disk, unless a test wraps it
 	Stable    raft.StableStore // and its term and vote
 
 	mu     sync.Mutex
+	life   *life
 	node   *cluster.Node      // the one that was started last
 	cancel context.CancelFunc // nil while it does not run
 	done   chan error
@@ -138,7 +140,7 @@ func (c *Cluster) Add() *Node {
 // Wipe gives a node that does not run empty stores, as if its disk had been lost.
 func (n *Node) Wipe() {
 	n.Store, n.Snapshots = raft.NewInmemStore(), raft.NewInmemSnapshotStore()
-	n.Log, n.Stable = n.Store, n.Store
+	n.onDisk()
 }
 
 // Start opens and runs a node on the stores that it has.
@@ -151,9 +153,10 @@ func (c *Cluster) Start(n *Node) {
 
 // TryStart is Start for a node that may refuse to be opened.
 func (c *Cluster) TryStart(n *Node) error {
+	l := &life{LogStore: n.Log, StableStore: n.Stable, disk: n.Disk}
 	cfg := cluster.Config{
 		NodeID: n.ID, RaftAddress: address(n.ID), RegistryID: Registry,
-		Storage: &cluster.Storage{Log: n.Log, Stable: n.Stable, Snapshots: n.Snapshots},
+		Storage: &cluster.Storage{Log: l, Stable: l, Snapshots: n.Snapshots},
 		Network: host{c.Net, n.ID},
 	}
 	for _, peer := range c.Nodes[:c.founders] {
@@ -169,7 +172,7 @@ func (c *Cluster) TryStart(n *Node) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	n.mu.Lock()
-	n.node, n.cancel, n.done = node, cancel, done
+	n.life, n.node, n.cancel, n.done = l, node, cancel, done
 	n.mu.Unlock()
 	go func() { done <- node.Run(ctx) }()
 	return nil
@@ -178,12 +181,13 @@ func (c *Cluster) TryStart(n *Node) error {
 // Stop stops a node gracefully, if it runs, and returns what its Run returned.
 func (c *Cluster) Stop(n *Node) error {
 	n.mu.Lock()
-	cancel, done := n.cancel, n.done
+	cancel, done, l := n.cancel, n.done, n.life
 	n.cancel = nil
 	n.mu.Unlock()
 	if cancel == nil {
 		return nil
 	}
+	defer l.end() // what hangs in a write outlives Run
 	cancel()
 	return <-done
 }
@@ -201,11 +205,21 @@ func (c *Cluster) Ended(n *Node, limit time.Duration) (err error, ok bool) {
 	}
 }
 
-// Crash ends a node as if its process had been killed: nothing that it does from now
-// on reaches anyone.
-func (c *Cluster) Crash(n *Node) {
-	c.Net.Crash(n.ID)
-	c.Stop(n)
+// Crash ends nodes, all at once, as if their processes had been killed: nothing that they do
+// from now on reaches anyone, or their stores. It returns how many connections broke.
+func (c *Cluster) Crash(nodes ...*Node) (broken int) {
+	for _, n := range nodes {
+		broken += c.Net.Crash(n.ID)
+		n.mu.Lock()
+		if n.life != nil {
+			n.life.kill()
+		}
+		n.mu.Unlock()
+	}
+	for _, n := range nodes {
+		c.Stop(n)
+	}
+	return broken
 }
 
 // Wait waits until the condition holds, for as much virtual time as limit says.

@@ -1,7 +1,9 @@
 package clustertest
 
 import (
+	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/hashicorp/raft"
 )
@@ -12,21 +14,29 @@ import (
 // for concurrent use.
 type Disk struct {
 	mu     sync.Mutex
-	writes int           // so far
-	fails  int           // the write that fails, counted from 1; 0 for none
-	landed bool          // it reaches the store all the same
-	err    error         // what it fails with
-	failed string        // what it was
-	hangs  chan struct{} // nil, or writes of hung stores wait until it is closed
-	hung   func(what string) bool
+	writes int     // so far
+	fails  int     // the write that fails, counted from 1; 0 for none
+	landed bool    // it reaches the store all the same
+	err    error   // what it fails with
+	failed string  // what it was
+	broken int     // faults in force that make writes of the log fail
+	gates  []*gate // faults in force that make writes hang
+	deaths int     // of processes that were killed; what they had hanging is lost
+
+	errors, held int // writes of the log that failed, and writes that hung
 }
 
-// NewDisk puts the stores that a node has now on a disk. It is to be called again after
-// [Node.Wipe].
-func NewDisk(n *Node) *Disk {
+// gate is what writes hang at until it is opened.
+type gate struct {
+	of   func(what string) bool
+	open chan struct{}
+}
+
+// onDisk puts the stores that a node has now on a disk.
+func (n *Node) onDisk() {
 	d := &Disk{}
-	n.Log, n.Stable, n.Snapshots = diskLog{n.Log, d}, diskStable{n.Stable, d}, diskSnapshots{n.Snapshots, d}
-	return d
+	n.Disk, n.Log, n.Stable = d, diskLog{n.Store, d}, diskStable{n.Store, d}
+	n.Snapshots = diskSnapshots{n.Snapshots, d}
 }
 
 // FailAt has the nth write from now on fail, once, counted from 1. If landed, it is one that
@@ -44,44 +54,89 @@ func (d *Disk) Failed() string {
 	return d.failed
 }
 
-// Hang has writes wait until release is called, and then reach the disk. Those are writes of
-// what names true: "log", "stable" or "snapshot".
-func (d *Disk) Hang(of func(what string) bool) (release func()) {
-	hangs := make(chan struct{})
+// Fail makes writes of the log fail, with nothing written, until the returned function is called.
+func (d *Disk) Fail() (mend func()) {
 	d.mu.Lock()
-	d.hangs, d.hung = hangs, of
-	d.mu.Unlock()
+	defer d.mu.Unlock()
+	d.broken++
 	return sync.OnceFunc(func() {
 		d.mu.Lock()
-		d.hangs = nil
-		d.mu.Unlock()
-		close(hangs)
+		defer d.mu.Unlock()
+		d.broken--
 	})
+}
+
+// Hang has writes wait until release is called, and then reach the disk, unless their process was
+// killed. Those are writes of what names true: "log", "stable" or "snapshot".
+func (d *Disk) Hang(of func(what string) bool) (release func()) {
+	g := &gate{of, make(chan struct{})}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.gates = append(d.gates, g)
+	return sync.OnceFunc(func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.gates = slices.DeleteFunc(d.gates, func(o *gate) bool { return o == g })
+		close(g.open)
+	})
+}
+
+// Stall has writes of the log wait.
+func (d *Disk) Stall() (resume func()) {
+	return d.Hang(func(what string) bool { return what == "log" })
+}
+
+// Suffered returns how many writes of the log failed, and how many writes had to wait.
+func (d *Disk) Suffered() (failed, held int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.errors, d.held
 }
 
 // write is one write.
 func (d *Disk) write(what string, do func() error) error {
-	d.mu.Lock()
-	hangs := d.hangs
-	if hangs != nil && !d.hung(what) {
-		hangs = nil
-	}
-	d.writes++
-	fails, landed := d.writes == d.fails, d.landed
-	if fails {
-		d.failed = what
-	}
-	d.mu.Unlock()
-	if hangs != nil {
-		<-hangs
-	}
-	if !fails {
+	fails, landed, err := d.admit(what)
+	switch {
+	case err != nil:
+		return err
+	case !fails:
 		return do()
-	}
-	if landed {
+	case landed:
 		do() // whatever comes of it, it is said to have failed
 	}
 	return d.err
+}
+
+// admit waits until a write need not wait any more, and reports what is to become of it.
+func (d *Disk) admit(what string) (fails, landed bool, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.writes++
+	if fails, landed = d.writes == d.fails, d.landed; fails {
+		d.failed = what
+	}
+	deaths := d.deaths
+	for waited := false; ; waited = true {
+		i := slices.IndexFunc(d.gates, func(g *gate) bool { return g.of(what) })
+		if i < 0 {
+			break
+		}
+		if !waited {
+			d.held++
+		}
+		g := d.gates[i]
+		d.mu.Unlock()
+		<-g.open
+		d.mu.Lock()
+	}
+	if d.deaths > deaths {
+		return false, false, errDead
+	}
+	if d.broken > 0 && what == "log" {
+		d.errors++
+		return false, false, syscall.EIO
+	}
+	return fails, landed, nil
 }
 
 // diskLog is a log on a disk.

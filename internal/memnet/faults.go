@@ -47,16 +47,20 @@ func (n *Network) Delay(from, to string, delay func() time.Duration) {
 
 // Reset breaks all connections between the two hosts, whoever dialled: what
 // was on the way is lost, and both ends get ECONNRESET at once, even over a
-// cut link. New connections can be dialled.
-func (n *Network) Reset(a, b string) {
+// cut link. New connections can be dialled. It returns how many connections it broke.
+func (n *Network) Reset(a, b string) (broken int) {
 	way := link{hostOf(a), hostOf(b)}
 	n.rewire(func() {
 		for _, c := range n.conns {
 			if c.in.link == way || c.in.link == way.back() {
+				if c.in.end == nil {
+					broken++
+				}
 				c.in.sever(syscall.ECONNRESET)
 			}
 		}
 	})
+	return (broken + 1) / 2 // each has two ends, of which one may be closed
 }
 
 // Held returns how many bytes are on the way from one host to the other: those

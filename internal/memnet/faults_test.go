@@ -157,7 +157,11 @@ func TestReset(t *testing.T) {
 		a, b := pair(t, n)
 		n.Cut("a", "b")
 		send(t, a, "lost")
-		time.AfterFunc(time.Second, func() { n.Reset("a", "b") })
+		time.AfterFunc(time.Second, func() {
+			if broken := n.Reset("a", "b"); broken != 1 {
+				t.Errorf("%d connections broke, not 1", broken)
+			}
+		})
 		readFails(t, b, syscall.ECONNRESET)
 		readFails(t, a, syscall.ECONNRESET)
 		writeFails(t, a, syscall.ECONNRESET)

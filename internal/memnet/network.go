@@ -129,13 +129,13 @@ func (n *Network) connect(way link, l *listener) *conn {
 // connections close, and their peers get ECONNRESET after what was already
 // sent (once it can reach them: a cut holds it back). What remains of the
 // process in the test can reach nobody: the host cannot dial until it listens
-// again.
-func (n *Network) Crash(host string) {
+// again. It returns how many connections broke.
+func (n *Network) Crash(host string) (broken int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	host = hostOf(host)
 	n.crashed[host] = true
-	n.kill(func(h string) bool { return h == host })
+	return n.kill(func(h string) bool { return h == host })
 }
 
 // Close ends the whole network: every listener, connection and pending dial
@@ -148,8 +148,9 @@ func (n *Network) Close() {
 	n.kill(func(string) bool { return true })
 }
 
-// kill closes the listeners and connections of the hosts that match.
-func (n *Network) kill(match func(host string) bool) {
+// kill closes the listeners and connections of the hosts that match, and returns how many
+// connection ends it closed.
+func (n *Network) kill(match func(host string) bool) (closed int) {
 	for _, l := range n.listeners {
 		if match(l.addr.host()) {
 			l.shut()
@@ -158,9 +159,11 @@ func (n *Network) kill(match func(host string) bool) {
 	for _, c := range slices.Clone(n.conns) {
 		if match(c.local.host()) {
 			c.shut(syscall.ECONNRESET)
+			closed++
 		}
 	}
 	n.changed.raise()
+	return closed
 }
 
 const network = "memnet"

@@ -1,0 +1,92 @@
+package chaos
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// ineffective begins the names of faults that had no effect.
+const ineffective = "no effect, "
+
+// recoveryTakes bounds how long writes may fail after the last fault of a storm.
+const recoveryTakes = time.Minute
+
+// storms injects faults of the named classes, one to three at once, so many times. After each
+// storm some writes must be acknowledged. It returns how long that took at worst.
+func (in *injector) storms(c *crowd, storms int, names []string) (slowest time.Duration) {
+	for i := range storms {
+		var group sync.WaitGroup
+		for k, name := range in.storm(names) {
+			f := &injector{v: in.v, w: in.w, rng: rand.New(rand.NewPCG(in.rng.Uint64(), uint64(i*10+k))), busy: in.busy}
+			group.Go(func() {
+				f.some(0.5)
+				if !f.classes()[name]() {
+					name = ineffective + name
+				}
+				in.w.Count(name, 1)
+			})
+		}
+		group.Wait()
+		in.v.Net.HealAll()
+		began, before := time.Now(), c.acked.Load()
+		if !in.until(recoveryTakes, func() bool { in.supervise(); return c.acked.Load() > before+2 }) {
+			in.w.Fail("storm %d: no write is acknowledged within %v after it", i, recoveryTakes)
+			return recoveryTakes
+		}
+		slowest = max(slowest, time.Since(began))
+	}
+	return slowest
+}
+
+// storm chooses the faults of a storm. Those that need a cluster that is well come with none
+// that takes a node away.
+func (in *injector) storm(names []string) (some []string) {
+	for range 1 + in.rng.IntN(3) {
+		some = append(some, names[in.rng.IntN(len(names))])
+	}
+	for _, name := range some {
+		if delicate(name) {
+			kept := []string{name}
+			for _, other := range some {
+				if mild(other) {
+					kept = append(kept, other)
+				}
+			}
+			return kept
+		}
+	}
+	return some
+}
+
+// delicate faults are changes of the cluster that an operator makes when it is well.
+func delicate(name string) bool {
+	return name == FaultLostDisk || name == FaultMember || name == FaultSnapshot
+}
+
+// mild faults take no node away.
+func mild(name string) bool {
+	switch name {
+	case FaultDelay, FaultReorder, FaultStall, FaultNodeReset, FaultClock, FaultTransfer:
+		return true
+	}
+	return false
+}
+
+// StormFaults returns the names of all faults of a run with bumps, those more than once that are
+// to come more often.
+func StormFaults() (names []string) {
+	for range 3 {
+		names = append(names, FrequentFaults()...)
+	}
+	return append(names, FaultBehind, FaultSnapshot, FaultLostDisk, FaultMember, FaultMember)
+}
+
+// FrequentFaults are those of them that take little time.
+func FrequentFaults() []string {
+	return []string{
+		FaultLeaderCrash, FaultFollowerCrash, FaultAllCrash, FaultRestart, FaultIsolated, FaultOneWay, FaultPartial, FaultSplit,
+		FaultDelay, FaultReorder, FaultStall, FaultNodeReset, FaultPause, FaultDeposed, FaultTransfer, FaultDiskError,
+		FaultDiskStall, FaultClock,
+	}
+}

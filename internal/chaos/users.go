@@ -1,0 +1,184 @@
+package chaos
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tesd/tesd/fsm"
+	"github.com/tesd/tesd/internal/bumpcheck"
+	"github.com/tesd/tesd/internal/clustertest"
+)
+
+// crowd is everyone who reads and writes in a run with bumps.
+type crowd struct {
+	v      *virtual
+	w      *World
+	think  time.Duration // up to so long between two requests of a user
+	keyed  bool          // some writes have idempotency keys
+	seldom int           // one in so many writes repeats one that was answered before
+
+	clock  atomic.Int64 // counts the calls and returns of all users
+	acked  atomic.Int64
+	hashes hashes
+	stop   chan struct{}
+	once   sync.Once
+	group  sync.WaitGroup
+	users  []*user
+}
+
+// user asks for one thing after the other. Only its own goroutine uses it until the crowd has
+// stopped.
+type user struct {
+	*crowd
+	id       int
+	rng      *rand.Rand
+	keyed    bool // repeats what it does not know the outcome of
+	http     *webUser
+	writes   int
+	record   bumpcheck.Record
+	sent     []sent // writes with keys that were acknowledged
+	counts   map[string]int
+	made     []string          // entities that it made, and nobody deletes but itself
+	versions map[string]string // of entities, as it saw them last
+	revision uint64            // the highest that it knows of
+}
+
+// hashes holds the state hash at each index that anyone has seen.
+type hashes struct {
+	mu   sync.Mutex
+	seen map[uint64]fsm.Hash
+}
+
+// check holds the state of a node against that of others at the same index.
+func (h *hashes) check(v fsm.View) (same bool) {
+	index, hash := v.Index(), v.StateHash()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	old, ok := h.seen[index]
+	if h.seen == nil {
+		h.seen = make(map[uint64]fsm.Hash)
+	}
+	h.seen[index] = hash
+	return !ok || old == hash
+}
+
+// gather has so many users at work, direct ones who speak to nodes in their own process, and
+// others over HTTP.
+func (c *crowd) gather(seed uint64, direct, web int) error {
+	c.stop = make(chan struct{})
+	for i := range direct + web {
+		u := &user{
+			crowd: c, id: i, rng: rand.New(rand.NewPCG(seed, uint64(1000+i))), keyed: c.keyed && i%4 > 0,
+			counts: make(map[string]int), versions: make(map[string]string),
+		}
+		if i >= direct {
+			var err error
+			if u.http, err = newWebUser(c.w, u); err != nil {
+				return err
+			}
+		}
+		c.users = append(c.users, u)
+		c.group.Go(u.run)
+	}
+	return nil
+}
+
+// disperse stops the users, also those of a test that failed.
+func (c *crowd) disperse() {
+	c.once.Do(func() { close(c.stop) })
+	c.group.Wait()
+}
+
+// end stops the users once what they have under way is answered, and returns all that they did.
+func (c *crowd) end() *bumpcheck.Record {
+	c.disperse()
+	all := &bumpcheck.Record{Clock: c.clock.Load() + 1}
+	for _, u := range c.users {
+		all.Writes = append(all.Writes, u.record.Writes...)
+		all.Reads = append(all.Reads, u.record.Reads...)
+		for name, n := range u.counts { // any order
+			c.w.Count(name, n)
+		}
+	}
+	return all
+}
+
+func (u *user) run() {
+	if u.http != nil {
+		defer u.http.release()
+	}
+	for {
+		select {
+		case <-u.stop:
+			return
+		case <-time.After(upTo(u.rng, u.think)):
+		}
+		switch {
+		case u.http != nil:
+			u.http.act()
+		case u.rng.IntN(8) > 0 && !u.w.fill.Load():
+			u.read()
+		case len(u.sent) > 0 && u.rng.IntN(u.seldom) == 0:
+			u.repeat()
+		default:
+			u.write()
+		}
+	}
+}
+
+func (u *user) stopped() bool {
+	select {
+	case <-u.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// pick returns a node to ask; seldom one that does not run.
+func (u *user) pick() *clustertest.Node {
+	n := u.v.Nodes[u.rng.IntN(len(u.v.Nodes))]
+	for range 2 {
+		if n.Running() {
+			break
+		}
+		n = u.v.Nodes[u.rng.IntN(len(u.v.Nodes))]
+	}
+	return n
+}
+
+// limit is how long a request may take. Some users have no patience.
+func (u *user) limit() time.Duration {
+	if u.rng.IntN(16) == 0 {
+		return 2*time.Millisecond + upTo(u.rng, u.v.unit)
+	}
+	return 10*u.v.unit + upTo(u.rng, 20*u.v.unit)
+}
+
+// entity returns an entity to read or write: in half of all cases one of the few that everyone
+// wants.
+func (u *user) entity() string {
+	if u.rng.IntN(2) == 0 {
+		return hot(u.rng)
+	}
+	if i := u.rng.IntN(cold + 2); i < cold {
+		return "documentation:" + strconv.Itoa(i/10) + strconv.Itoa(i%10)
+	}
+	if len(u.made) > 0 {
+		return u.made[u.rng.IntN(len(u.made))]
+	}
+	return hot(u.rng)
+}
+
+func hot(rng *rand.Rand) string {
+	return [...]string{"global:main", "component:a", "component:b", "api:a"}[rng.IntN(4)]
+}
+
+// name makes up the name of the next write.
+func (u *user) name() string {
+	u.writes++
+	return "user-" + strconv.Itoa(u.id) + "/" + strconv.Itoa(u.writes)
+}
