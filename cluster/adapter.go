@@ -18,8 +18,13 @@ type adapter struct {
 	machine   *fsm.Machine
 	published atomic.Pointer[published]
 	feed      *feed.Feed
+	marks     marks       // what the state was, for the check for divergence
 	broken    error       // why no entry may be applied any more; the FSM goroutine's
 	fail      func(error) // tells the node to stop; called at most once
+
+	// altered is nil but in tests, which make it change what this node's machine is given
+	// of an entry, to have it differ from the others.
+	altered func(index uint64, entry fsm.Entry) fsm.Entry
 
 	logged       atomic.Int64 // bytes of log applied since the last snapshot began
 	snapshotSize atomic.Int64 // bytes of the last snapshot
@@ -98,7 +103,12 @@ func (a *adapter) apply(l *raft.Log) any {
 		a.fail(a.broken)
 		return a.broken
 	}
-	return a.machine.Apply(l.Index, entry)
+	if a.altered != nil {
+		entry = a.altered(l.Index, entry)
+	}
+	results := a.machine.Apply(l.Index, entry)
+	a.marks.add(mark{l.Index, a.machine.StateHash()})
+	return results
 }
 
 // Apply applies one entry; raft prefers ApplyBatch.
@@ -125,6 +135,7 @@ func (a *adapter) Restore(r io.ReadCloser) error {
 		return fmt.Errorf("restoring a snapshot: %w", err)
 	}
 	a.machine = m
+	a.marks.restart(mark{m.View().Index(), m.StateHash()})
 	a.logged.Store(0)
 	a.feed.Reset(a.publish())
 	return nil

@@ -59,7 +59,8 @@ type Config struct {
 	SnapshotBytes int64
 	TrailingLogs  uint64
 
-	rpcsInFlight int // appends under way to one follower; 0 for 1, more is for tests that show why
+	altered      func(index uint64, entry fsm.Entry) fsm.Entry // see adapter
+	rpcsInFlight int                                           // appends under way to one follower; 0 for 1, more is for tests that show why
 }
 
 // Timing holds the durations that decide latency and availability. The defaults are

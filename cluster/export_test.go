@@ -12,6 +12,11 @@ import (
 // SetRPCsInFlight sets how many appends may be under way to one follower.
 func SetRPCsInFlight(c *Config, n int) { c.rpcsInFlight = n }
 
+// SetAltered has the machine of the node be given other entries than the log has.
+func SetAltered(c *Config, altered func(index uint64, entry fsm.Entry) fsm.Entry) {
+	c.altered = altered
+}
+
 // VerifyLeader asks raft in its own way whether the node still leads.
 func (n *Node) VerifyLeader() error { return n.started().raft.VerifyLeader().Error() }
 

@@ -19,6 +19,7 @@ func (n *Node) Status() Status {
 	s := Status{
 		NodeID: n.cfg.NodeID, HTTPAddress: n.cfg.HTTPAddress, ClusterID: n.clusterID(view), Role: Nonvoter,
 		AppliedIndex: view.Index(), StateHash: hex.EncodeToString(hash[:]), StorageFull: n.full.Load(), Fault: n.fault(),
+		Diverged: n.compared.diverged.Load(), Compared: n.compared.comparison(),
 	}
 	c := n.started()
 	if c == nil {

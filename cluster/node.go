@@ -37,6 +37,7 @@ type Node struct {
 	heard    atomic.Bool // a read index round has been completed since the start
 	full     atomic.Bool // the disk nearly is
 	removed  atomic.Bool // as far as this node knows, it is no member any more
+	compared compared    // with the states of the others
 
 	silent   sync.Map   // when peers did not say how they are, by id
 	changing sync.Mutex // held while the membership changes at this node, as leader
@@ -73,12 +74,16 @@ func Open(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkDiverged(cfg.Storage.Stable); err != nil {
+		return nil, err
+	}
 	n := &Node{cfg: cfg, log: cfg.Logger, failure: make(chan error, 1)}
 	if len(cfg.SigningKey) > 0 {
 		n.configuredKeyID = keyID(cfg.SigningKey)
 	}
 	n.life, n.kill = context.WithCancel(context.Background())
 	n.adapter = newAdapter(n.fail)
+	n.adapter.altered = cfg.altered
 	n.proposer, n.entries = newProposer(n), newUnderway()
 	n.founding = newFounding(cfg.Peers, cfg.RaftAddress, cfg.Storage.Stable, id)
 	n.founding.ask = n.probe
@@ -170,6 +175,7 @@ func (n *Node) live(ctx context.Context, group *sync.WaitGroup) error {
 	group.Go(func() { n.watchLeader(n.life, c) })
 	group.Go(func() { n.lead(n.life, c, gained) })
 	group.Go(func() { n.keepHouse(n.life, c) })
+	group.Go(func() { n.compareStates(n.life, c) })
 	select {
 	case <-ctx.Done():
 		n.handOver(c)

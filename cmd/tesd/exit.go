@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/fsm"
 )
 
@@ -23,6 +24,7 @@ const (
 	exitNotAllowed   = 6
 	exitUnknown      = 7 // the write may have been applied
 	exitVerification = 8
+	exitDiverged     = 9 // the state of this node was found to differ from that of the others
 )
 
 // usageError is a command line that asks for nothing sensible.
@@ -46,6 +48,8 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.Is(err, cluster.ErrDiverged):
+		return exitDiverged
 	case usage, refused != nil && refused.Status == 0 && errors.Is(err, client.ErrInvalid): // it was not worth sending
 		return exitUsage
 	case errors.Is(err, client.ErrVerification), errors.Is(err, fsm.ErrBadSnapshot):
