@@ -43,6 +43,7 @@ var table = map[string]row{
 	"internal/watchcheck":  {},
 	"internal/chaos":       {ours: []string{"fsm", "cluster", "client", "httpapi", "internal/clustertest", "internal/watchcheck"}},
 	"internal/loopback":    {},
+	"internal/recovery":    {},
 	"internal/e2e":         {ours: []string{"client", "internal/apicheck", "internal/loopback"}},
 	"internal/archtest":    {},
 	"internal/bench":       {ours: []string{"client", "internal/loopback"}}, // a module of its own, held to the same rules
