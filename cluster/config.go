@@ -154,14 +154,3 @@ func CheckAddress(address string) error {
 	}
 	return nil
 }
-
-// tcp is the network of a real node.
-type tcp struct{}
-
-func (tcp) Listen(address string) (net.Listener, error) { return net.Listen("tcp", address) }
-
-func (tcp) Dial(ctx context.Context, address string) (net.Conn, error) {
-	// A peer that vanished without a word is noticed in about five seconds.
-	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 2 * time.Second, Interval: time.Second, Count: 3}}
-	return d.DialContext(ctx, "tcp", address)
-}
