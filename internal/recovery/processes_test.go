@@ -67,19 +67,20 @@ func (p *processes) settle() (leader *e2e.Node) {
 	}
 }
 
-// bump bumps once, through one node, and never again.
-func (p *processes) bump(ctx context.Context, n *e2e.Node) error {
+// bump bumps once, through the node at an address, and never again.
+func bump(ctx context.Context, c *http.Client, url string) error {
 	body := strings.NewReader(`{"scope":"patch","entityId":"global:hot"}`)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, n.URL+"/version/bump", body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/version/bump", body)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	return p.send(req)
+	return send(c, req)
 }
 
-func (p *processes) send(req *http.Request) error {
-	resp, err := p.http.Do(req)
+// send returns nil if the answer is 200.
+func send(c *http.Client, req *http.Request) error {
+	resp, err := c.Do(req)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (p *processes) write(leader *e2e.Node) *recovery.Writer {
 			others = append(others, n)
 		}
 	}
-	w := recovery.Start(every, timeout, func(ctx context.Context, n int) error { return p.bump(ctx, others[n%len(others)]) })
+	w := recovery.Start(every, timeout, func(ctx context.Context, n int) error { return bump(ctx, p.http, others[n%len(others)].URL) })
 	p.t.Cleanup(w.End)
 	again(p.t, w, time.Now())
 	<-time.After(200 * time.Millisecond)
@@ -154,7 +155,7 @@ func (p *processes) ready(moment time.Time, nodes ...*e2e.Node) time.Duration {
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		for ; p.send(req) != nil; <-time.After(2 * time.Millisecond) {
+		for ; send(p.http, req) != nil; <-time.After(2 * time.Millisecond) {
 			if time.Since(moment) > patience {
 				p.t.Fatalf("%s was not ready in %v", n.ID, patience)
 			}
