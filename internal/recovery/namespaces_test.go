@@ -60,7 +60,6 @@ func newBridged(t *testing.T) *bridged {
 			t.Fatalf("there is %s: this needs a network namespace of its own, as scripts/chaos makes one", l.Name)
 		}
 	}
-	ip(t, "link set lo up")
 	ip(t, "link add br0 type bridge")
 	ip(t, "addr add 10.9.0.254/24 dev br0")
 	ip(t, "link set br0 up")

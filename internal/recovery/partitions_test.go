@@ -18,9 +18,9 @@ import (
 func measurePartitions(t *testing.T) []*recovery.Row {
 	var rows []*recovery.Row
 	for _, cut := range []time.Duration{3 * time.Second, time.Minute} {
-		writes := &recovery.Row{Name: fmt.Sprintf("healed, the leader was cut off for %v: writes through it", cut), Worst: healedWorst}
-		ready := &recovery.Row{Name: "  all ready"}
-		apart := &recovery.Row{Name: fmt.Sprintf("healed, all were cut off for %v: writes again", cut), Worst: healedWorst}
+		writes := &recovery.Row{Name: fmt.Sprintf("virtual: the leader was cut off for %v, healed: writes through it", cut), Worst: healedWorst}
+		ready := &recovery.Row{Name: "  healed: all ready"}
+		apart := &recovery.Row{Name: fmt.Sprintf("virtual: all were cut off for %v, healed: writes again", cut), Worst: healedWorst}
 		for round := range *rounds {
 			// The moments fall differently each time.
 			lasts := cut + time.Duration(round)*1037*time.Millisecond
@@ -35,7 +35,7 @@ func measurePartitions(t *testing.T) []*recovery.Row {
 		}
 		rows = append(rows, writes, ready, apart)
 	}
-	down := &recovery.Row{Name: "a follower was down for 1m0s: ready, from its start"}
+	down := &recovery.Row{Name: "virtual: a follower was down for 1m0s: ready, from its start"}
 	for round := range *rounds {
 		synctest.Test(t, func(t *testing.T) {
 			down.Times = append(down.Times, absent(t, time.Minute+time.Duration(round)*1037*time.Millisecond))
