@@ -19,9 +19,14 @@ type adapter struct {
 	machine   *fsm.Machine
 	published atomic.Pointer[published]
 	feed      *feed.Feed
+	marks     marks           // what the state was, for the check for divergence
 	life      context.Context // of the node: nobody waits for a state any longer
 	broken    error           // why no entry may be applied any more; the FSM goroutine's
 	fail      func(error)     // tells the node to stop; called at most once
+
+	// altered is nil but in tests, which make it change what this node's machine is given
+	// of an entry, to have it differ from the others.
+	altered func(index uint64, entry fsm.Entry) fsm.Entry
 
 	logged       atomic.Int64 // bytes of log applied since the last snapshot began
 	snapshotSize atomic.Int64 // bytes of the last snapshot, taken or restored
@@ -102,7 +107,12 @@ func (a *adapter) apply(l *raft.Log) any {
 		a.fail(a.broken)
 		return a.broken
 	}
-	return a.machine.Apply(l.Index, entry)
+	if a.altered != nil {
+		entry = a.altered(l.Index, entry)
+	}
+	results := a.machine.Apply(l.Index, entry)
+	a.marks.add(mark{l.Index, a.machine.StateHash()})
+	return results
 }
 
 // Apply applies one entry; raft prefers ApplyBatch.
@@ -135,6 +145,7 @@ func (a *adapter) Restore(r io.ReadCloser) error {
 // become replaces the machine by one that comes from a snapshot of so many bytes.
 func (a *adapter) become(m *fsm.Machine, size int64) {
 	a.machine = m
+	a.marks.restart(mark{m.View().Index(), m.StateHash()})
 	a.logged.Store(0)
 	a.snapshotSize.Store(size)
 	a.feed.Reset(a.publish())

@@ -70,6 +70,21 @@ type (
 		Led         bool // it leads or knows who does
 	}
 
+	// stateCall asks a voter what its state was at an index that it has reached or soon will.
+	stateCall = struct{ Index uint64 }
+	// stateReply is not Known if the node does not know (any more). Leads says that it leads
+	// Term.
+	stateReply = struct {
+		ID        raft.ServerID // of the node that answered, as in termReply
+		ClusterID string
+		Format    int // of the hash, see [fsm.StateHashFormat]
+		Index     uint64
+		Hash      fsm.Hash
+		Known     bool
+		Term      uint64
+		Leads     bool
+	}
+
 	// changeCall asks the leader to change the membership.
 	changeCall = struct {
 		To      raft.ServerID // who the sender takes for the leader
@@ -359,6 +374,16 @@ func (s *service) Probe(call probeCall, reply *probeReply) error {
 	if c := s.n.started(); c != nil {
 		reply.Members, reply.Led = c.raft.GetConfiguration().Configuration().Servers, c.leader.get().id != ""
 	}
+	return nil
+}
+
+// State answers what this node's state was at an index.
+func (s *service) State(call stateCall, reply *stateReply) error {
+	c := s.n.started()
+	if c == nil {
+		return errNotLeader
+	}
+	*reply = s.n.stateAt(c, call.Index)
 	return nil
 }
 

@@ -65,8 +65,9 @@ type Config struct {
 	SnapshotBytes int64
 	TrailingLogs  uint64
 
-	rpcsInFlight int                               // appends under way to one follower; 0 for 1, more is for tests that show why
-	aboveDisk    func(raft.LogStore) raft.LogStore // nil, or what a test puts between raft and the log, where errors do not stop the node
+	altered      func(index uint64, entry fsm.Entry) fsm.Entry // see adapter
+	rpcsInFlight int                                           // appends under way to one follower; 0 for 1, more is for tests that show why
+	aboveDisk    func(raft.LogStore) raft.LogStore             // nil, or what a test puts between raft and the log, where errors do not stop the node
 }
 
 // Timing holds the durations that decide latency and availability. The defaults are
@@ -159,15 +160,4 @@ func CheckAddress(address string) error {
 		return fmt.Errorf("address %q is not host:port, with a port from 1 to 65535", address)
 	}
 	return nil
-}
-
-// tcp is the network of a real node.
-type tcp struct{}
-
-func (tcp) Listen(address string) (net.Listener, error) { return net.Listen("tcp", address) }
-
-func (tcp) Dial(ctx context.Context, address string) (net.Conn, error) {
-	// A peer that vanished without a word is noticed in about five seconds.
-	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 2 * time.Second, Interval: time.Second, Count: 3}}
-	return d.DialContext(ctx, "tcp", address)
 }

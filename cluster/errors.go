@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Errors of [Node.Propose], [Node.Read] and the changes of membership. All but [ErrUnknownOutcome] mean that a
+// Errors of [Open], [Node.Run], [Node.Propose], [Node.Read] and the changes of membership. All but [ErrUnknownOutcome] mean that a
 // command was not applied and will not be: to try again is safe.
 var (
 	// ErrNoLeader says that no leader was found in the time that requests wait for one.
@@ -30,6 +30,10 @@ var (
 
 	// ErrNoNode says that there is no node of that id in the cluster.
 	ErrNoNode = errors.New("there is no such node")
+
+	// ErrDiverged says that a node's state differs from that of the others at one index of
+	// the log. The node stops, and does not start again on its data directory.
+	ErrDiverged = errors.New("the state of this node differs from that of the others")
 
 	// ErrUnknownOutcome says that the command was under way when its deadline passed
 	// or the way to the leader broke: it may have been applied, or may be yet.

@@ -18,6 +18,11 @@ func SetRPCsInFlight(c *Config, n int) { c.rpcsInFlight = n }
 // SetAboveDisk puts a store between raft and the log, whose errors do not stop the node.
 func SetAboveDisk(c *Config, above func(raft.LogStore) raft.LogStore) { c.aboveDisk = above }
 
+// SetAltered has the machine of the node be given other entries than the log has.
+func SetAltered(c *Config, altered func(index uint64, entry fsm.Entry) fsm.Entry) {
+	c.altered = altered
+}
+
 // VerifyLeader asks raft in its own way whether the node still leads.
 func (n *Node) VerifyLeader() error { return n.started().raft.VerifyLeader().Error() }
 

@@ -20,6 +20,7 @@ func (n *Node) Status() Status {
 		NodeID: n.cfg.NodeID, HTTPAddress: n.cfg.HTTPAddress, ClusterID: n.clusterID(view), Role: Nonvoter,
 		AppliedIndex: view.Index(), StateHash: hex.EncodeToString(hash[:]), StorageFull: n.full.Load(),
 		SnapshotsFailed: n.snapshotsFailed.Load(), Fault: n.fault(),
+		Diverged: n.compared.diverged.Load(), Compared: n.compared.comparison(),
 	}
 	c := n.started()
 	if c == nil {
@@ -44,9 +45,10 @@ func (n *Node) Leader() string {
 	return nodeIDOf(leader)
 }
 
-// StorageFull reports whether the disk nearly is, and the node takes no writes. It may be
-// called at any time, by anyone, and costs next to nothing.
-func (n *Node) StorageFull() bool { return n.full.Load() }
+// TakesWrites reports whether nothing at this node itself keeps it from taking writes: a disk
+// that nearly is full, or a state that is not that of the others. It may be called at any
+// time, by anyone, and costs next to nothing.
+func (n *Node) TakesWrites() bool { return !n.full.Load() && !n.compared.diverged.Load() }
 
 // clusterID returns the cluster that this node is part of, also before it has heard enough
 // of the log to have it in its state.

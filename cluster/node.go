@@ -38,6 +38,7 @@ type Node struct {
 	heard    atomic.Bool // a read index round has been completed since the start
 	full     atomic.Bool // the disk nearly is
 	removed  atomic.Bool // as far as this node knows, it is no member any more
+	compared compared    // with the states of the others
 
 	snapshotsFailed atomic.Uint64 // that this node could not write, since its start
 
@@ -83,6 +84,9 @@ func Open(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkDiverged(disk); err != nil {
+		return nil, err
+	}
 	n := &Node{cfg: cfg, log: cfg.Logger, disk: disk, failure: make(chan error, 1)}
 	disk.failed, disk.wrote = n.diskFailed, n.newSlowness().note
 	if len(cfg.SigningKey) > 0 {
@@ -90,6 +94,7 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n.life, n.kill = context.WithCancel(context.Background())
 	n.adapter = newAdapter(n.life, n.fail)
+	n.adapter.altered = cfg.altered
 	n.proposer, n.entries = newProposer(n), newUnderway()
 	n.founding = newFounding(cfg.Peers, cfg.RaftAddress, disk, id)
 	n.founding.ask = n.probe
@@ -209,6 +214,7 @@ func (n *Node) live(ctx context.Context, group *sync.WaitGroup) error {
 	group.Go(func() { n.watchLeader(n.life, c) })
 	group.Go(func() { n.lead(n.life, c, gained) })
 	group.Go(func() { n.keepHouse(n.life, c) })
+	group.Go(func() { n.compareStates(n.life, c) })
 	select {
 	case <-ctx.Done():
 		n.handOver(c)

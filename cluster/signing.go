@@ -60,6 +60,9 @@ func (n *Node) unfit() string {
 	if n.removed.Load() {
 		return "this node was removed from the cluster; stop it, or add it again with an empty data directory"
 	}
+	if n.compared.diverged.Load() {
+		return ErrDiverged.Error() + "; it stops"
+	}
 	if reason := n.founding.awaited(); reason != "" {
 		return reason
 	}

@@ -25,6 +25,16 @@ type Status struct {
 	StorageFull     bool   // the disk nearly is: the node takes no writes
 	SnapshotsFailed uint64 // that the node could not write, since its start
 	Fault           string // why the node cannot serve as it should; empty if it can
+	Diverged        bool   // the node was found to have another state than the others, and stops
+	Compared        Comparison
+}
+
+// Comparison is what came of comparing the state of a node with those of the voters, each
+// time at one index of the log, since the node was started.
+type Comparison struct {
+	Checks     uint64 // comparisons that another voter answered
+	Mismatches uint64 // other voters that had another state, each counted each time
+	Index      uint64 // the last at which more than half of the voters had the state of this node; 0 for none
 }
 
 // Member is one node of the cluster's configuration.

@@ -148,6 +148,14 @@ func BenchmarkView(b *testing.B) {
 	}
 }
 
+func BenchmarkStateHash(b *testing.B) {
+	m := registryOf(fsm.MaxEntities)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.StateHash()
+	}
+}
+
 func BenchmarkParseVersion(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

@@ -62,6 +62,9 @@ func (m *Machine) View() View {
 	return View{&s}
 }
 
+// StateHash returns that of the state as it is now, without the cost of a view.
+func (m *Machine) StateHash() Hash { return View{&m.state}.StateHash() }
+
 // Apply carries out the commands of one log entry, in order, and returns the answer
 // to each. index is the entry's place in the log and grows from call to call.
 func (m *Machine) Apply(index uint64, entry Entry) []Result {

@@ -85,6 +85,7 @@ var sentinels = []sentinel{
 	{cluster.ErrNotReady, client.CodeNotReady},
 	{cluster.ErrMembership, client.CodeMembership},
 	{cluster.ErrNoNode, client.CodeNotFound},
+	{cluster.ErrDiverged, client.CodeInternal},
 	{fsm.ErrNoRevision, client.CodeRevisionNotFound},
 	{fsm.ErrCompacted, client.CodeRevisionCompacted},
 	{fsm.ErrOverflow, client.CodeVersionOverflow},

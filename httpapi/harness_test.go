@@ -116,7 +116,7 @@ func (n *fakeNode) Sign(payload []byte) (string, error) {
 
 func (n *fakeNode) Status() cluster.Status                   { return n.status }
 func (n *fakeNode) Leader() string                           { return n.status.Leader }
-func (n *fakeNode) StorageFull() bool                        { return n.status.StorageFull }
+func (n *fakeNode) TakesWrites() bool                        { return !n.status.StorageFull && !n.status.Diverged }
 func (n *fakeNode) Members(context.Context) []cluster.Member { return n.members }
 
 func (n *fakeNode) Ready() []cluster.Check {

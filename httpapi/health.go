@@ -16,7 +16,7 @@ const threadID = "0x6001"
 
 // The lifecycles of a registry, as this node sees it.
 const (
-	lifecycleError      = "ERROR"      // this node takes no writes
+	lifecycleError      = "ERROR"      // this node takes no writes, or its state is wrong and it stops
 	lifecycleBlocked    = "BLOCKED"    // there is no quorum
 	lifecycleCreated    = "CREATED"    // it has no entities
 	lifecycleTerminated = "TERMINATED" // it has been without transactions for long
@@ -26,7 +26,7 @@ const (
 // lifecycle returns the first lifecycle that holds.
 func (s *Server) lifecycle(r fsm.Registry) string {
 	switch {
-	case s.node.StorageFull():
+	case !s.node.TakesWrites():
 		return lifecycleError
 	case s.node.Leader() == "":
 		return lifecycleBlocked
@@ -55,7 +55,7 @@ func (s *Server) health(c *call) (*answer, error) {
 		resp.Revision, resp.Lifecycle = r.Revision(), s.lifecycle(r)
 	case view.Founded() && c.registry != s.defaultRegistry:
 		return nil, unknownRegistry(c.registry)
-	case status.StorageFull:
+	case status.StorageFull, status.Diverged:
 		resp.Lifecycle = lifecycleError
 	case status.Leader == "":
 		resp.Lifecycle = lifecycleBlocked

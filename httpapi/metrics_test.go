@@ -78,9 +78,11 @@ func TestMetrics(t *testing.T) {
 	h.get("/nope")
 	h.do("BREW", "/version/registry", "")
 	h.applyMalformed()
+	h.node.status.Compared = cluster.Comparison{Checks: 7, Mismatches: 2, Index: 4}
 	want := map[string]float64{
 		`tesd_build_info{go_version="` + runtime.Version() + `", version="(devel)"}`: 1,
 		"tesd_leader": 1, "tesd_leader_known": 1, "tesd_ready": 1, "tesd_term": 2, "tesd_watch_connections": 0, "tesd_commit_index": 5, "tesd_applied_index": 5,
+		"tesd_state_checks_total": 7, "tesd_state_mismatches_total": 2, "tesd_state_checked_index": 4,
 		"tesd_registries": 1, "tesd_entities": 4, "tesd_idempotency_keys": 1, "tesd_malformed_commands_total": 1, "tesd_snapshot_failures_total": 0,
 		`tesd_bumps_total{outcome="success"}`: 2, `tesd_bumps_total{outcome="replayed"}`: 1, `tesd_bumps_total{outcome="rejected"}`: 1,
 		`tesd_bumps_total{outcome="not_applied"}`: 1, `tesd_bumps_total{outcome="unknown"}`: 1,

@@ -61,6 +61,12 @@ func readings(s *Server) collector {
 	add(gauge, "idempotency_keys", "Idempotency keys that are remembered.", func(m *moment) float64 { return float64(m.view.Keys()) })
 	add(counter, "malformed_commands_total", "Commands of the log that could not be read; each was refused, on every node.",
 		func(m *moment) float64 { return float64(m.view.Malformed()) })
+	add(counter, "state_checks_total", "Comparisons of this node's state with that of the voters at one index, if at least one of them answered.",
+		func(m *moment) float64 { return float64(m.status.Compared.Checks) })
+	add(counter, "state_mismatches_total", "Voters that had another state than this node at the same index, each counted in each comparison.",
+		func(m *moment) float64 { return float64(m.status.Compared.Mismatches) })
+	add(gauge, "state_checked_index", "The last index at which more than half of the voters were found to have the state of this node.",
+		func(m *moment) float64 { return float64(m.status.Compared.Index) })
 	return c
 }
 

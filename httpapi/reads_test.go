@@ -194,7 +194,9 @@ func TestLifecycle(t *testing.T) {
 	check("BLOCKED")
 	h.node.status.StorageFull = true
 	check("ERROR")
-	h.node.status.StorageFull, h.node.status.Leader = false, "n1"
+	h.node.status.StorageFull, h.node.status.Diverged = false, true
+	check("ERROR")
+	h.node.status.Diverged, h.node.status.Leader = false, "n1"
 	check("RUNNING")
 }
 

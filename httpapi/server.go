@@ -32,10 +32,10 @@ type Node interface {
 	Sign(payload []byte) (string, error)
 	// Status returns what this node knows about itself, at once.
 	Status() cluster.Status
-	// Leader returns the id of the node that leads, as far as this one knows, and StorageFull
-	// whether its disk nearly is: what else Status has costs more than a read.
+	// Leader returns the id of the node that leads, as far as this one knows, and TakesWrites
+	// whether this node is fit for them: what else Status has costs more than a read.
 	Leader() string
-	StorageFull() bool
+	TakesWrites() bool
 	// Members returns the cluster's nodes. It asks them, in a bounded time.
 	Members(context.Context) []cluster.Member
 	// AddNode makes a node a member, RemoveNode takes one out, TransferLeadership makes one

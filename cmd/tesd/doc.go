@@ -13,7 +13,7 @@
 //     the data is what the server answered.
 //   - The exit code tells what became of a command: 0 done, 1 failed, 2 wrong usage, 3 not
 //     found, 4 conflict, 5 unavailable, 6 not allowed, 7 outcome unknown, 8 verification
-//     failed, 9 disk failed. Only 7 leaves it open whether something was changed, and the message then
+//     failed, 9 disk failed, 10 the state of a node is wrong. Only 7 leaves it open whether something was changed, and the message then
 //     has the idempotency key under which to repeat the command.
 //   - A flag comes before the environment, for serve that before the configuration file,
 //     and all of them before the default. What is empty counts as not given.

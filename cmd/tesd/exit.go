@@ -24,7 +24,8 @@ const (
 	exitNotAllowed   = 6
 	exitUnknown      = 7 // the write may have been applied
 	exitVerification = 8
-	exitDisk         = 9 // the disk of the node failed, or its data directory is damaged
+	exitDisk         = 9  // the disk of the node failed, or its data directory is damaged
+	exitDiverged     = 10 // the state of this node was found to differ from that of the others
 )
 
 // usageError is a command line that asks for nothing sensible.
@@ -50,6 +51,8 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.Is(err, cluster.ErrDiskFailed):
 		return exitDisk
+	case errors.Is(err, cluster.ErrDiverged):
+		return exitDiverged
 	case usage, refused != nil && refused.Status == 0 && errors.Is(err, client.ErrInvalid): // it was not worth sending
 		return exitUsage
 	case errors.Is(err, client.ErrVerification), errors.Is(err, fsm.ErrBadSnapshot):

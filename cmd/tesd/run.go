@@ -55,7 +55,8 @@ other commands are tools: they talk to any node of the cluster at --endpoints.
 On a terminal, tables are cut to its width; -o json and what goes through a pipe have all.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 unavailable,
-6 not allowed, 7 outcome unknown, 8 verification failed, 9 disk failed.`,
+6 not allowed, 7 outcome unknown, 8 verification failed, 9 disk failed,
+10 the state of a node is wrong.`,
 		Example: `  tesd dev
   tesd bump patch component:booking-service --dry-run
   tesd history --last 10`,

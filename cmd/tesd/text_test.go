@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/cluster"
 )
 
 func TestTree(t *testing.T) {
@@ -117,6 +118,7 @@ func TestExitCodes(t *testing.T) {
 		{"key reused", &client.Error{Status: 422, Code: client.CodeIdempotencyKeyReused, Outcome: client.OutcomeRejected}, exitConflict},
 		{"not allowed", client.ErrNotAllowed, exitNotAllowed},
 		{"verification", &client.VerificationError{}, exitVerification},
+		{"divergence", fmt.Errorf("running the node: %w", cluster.ErrDiverged), exitDiverged},
 	} {
 		if got := exitCode(c.err); got != c.want {
 			t.Errorf("%s: exit code %d, want %d", c.name, got, c.want)

@@ -44,6 +44,7 @@ var table = map[string]row{
 	"internal/bumpcheck":   {ours: []string{"internal/watchcheck"}},
 	"internal/chaos":       {ours: []string{"fsm", "cluster", "client", "httpapi", "internal/bumpcheck", "internal/clustertest", "internal/memnet", "internal/watchcheck"}},
 	"internal/loopback":    {},
+	"internal/recovery":    {},
 	"internal/e2e":         {ours: []string{"client", "internal/apicheck", "internal/loopback"}},
 	"internal/archtest":    {},
 	"internal/bench":       {ours: []string{"client", "internal/loopback"}}, // a module of its own, held to the same rules

@@ -143,8 +143,8 @@ func (n *Node) Status() cluster.Status {
 // Leader returns the node itself: there is no other.
 func (n *Node) Leader() string { return n.cfg.NodeID }
 
-// StorageFull is false: there is no disk.
-func (n *Node) StorageFull() bool { return false }
+// TakesWrites is true: there is no disk that could be full, and no other state.
+func (n *Node) TakesWrites() bool { return true }
 
 // Members returns the node itself. It has no raft port: the address is one of port 0.
 func (n *Node) Members(context.Context) []cluster.Member {

@@ -1,0 +1,179 @@
+package recovery_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/internal/e2e"
+	"github.com/tesd/tesd/internal/recovery"
+)
+
+// processes is a cluster of real processes with default settings.
+type processes struct {
+	*e2e.Cluster
+	t    *testing.T
+	http *http.Client
+}
+
+// measureProcesses measures what happens to processes.
+func measureProcesses(t *testing.T) []*recovery.Row {
+	binary, err := e2e.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: 256}
+	t.Cleanup(transport.CloseIdleConnections)
+	p := &processes{e2e.New(t, binary), t, &http.Client{Transport: transport}}
+	_, err = p.Client().Migrate(t.Context(), client.MigrateRequest{Source: "test", Entities: []client.Entity{{
+		ID: "global:hot", Type: "global", CurrentVersion: "1.0.0", UpdateStrategy: "independent", Files: []client.File{}, DisplayName: "Hot",
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := &recovery.Row{Name: "writes again after kill -9 of the leader", Median: writesMedian, Worst: writesWorst}
+	back := &recovery.Row{Name: "  that node ready again, from its start"}
+	all := &recovery.Row{Name: "all three killed and started: all ready", Worst: readyWorst}
+	handed := &recovery.Row{Name: "leadership handed over: longest without a write"}
+	failed := 0
+	for range *rounds {
+		again, ready := p.killLeader()
+		killed.Times, back.Times = append(killed.Times, again), append(back.Times, ready)
+		all.Times = append(all.Times, p.restartAll())
+		pause, lost := p.transfer()
+		handed.Times = append(handed.Times, pause)
+		failed += lost
+	}
+	t.Logf("%d writes failed while leadership was handed over", failed)
+	p.Status()
+	return []*recovery.Row{killed, back, all, handed}
+}
+
+// settle waits until all nodes are ready and a leader has led for a while.
+func (p *processes) settle() (leader *e2e.Node) {
+	p.t.Helper()
+	for {
+		p.Ready()
+		leader = p.Leader()
+		<-time.After(time.Second)
+		if leader == p.Leader() {
+			return leader
+		}
+	}
+}
+
+// bump bumps once, through the node at an address, and never again.
+func bump(ctx context.Context, c *http.Client, url string) error {
+	body := strings.NewReader(`{"scope":"patch","entityId":"global:hot"}`)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/version/bump", body)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return send(c, req)
+}
+
+// send returns nil if the answer is 200.
+func send(c *http.Client, req *http.Request) error {
+	resp, err := c.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d", resp.StatusCode)
+	}
+	return nil
+}
+
+// write starts a writer that takes the nodes other than the leader in turn, once it is answered.
+func (p *processes) write(leader *e2e.Node) *recovery.Writer {
+	p.t.Helper()
+	var others []*e2e.Node
+	for _, n := range p.Nodes {
+		if n != leader {
+			others = append(others, n)
+		}
+	}
+	w := recovery.Start(every, timeout, func(ctx context.Context, n int) error { return bump(ctx, p.http, others[n%len(others)].URL) })
+	p.t.Cleanup(w.End)
+	again(p.t, w, time.Now())
+	<-time.After(200 * time.Millisecond)
+	return w
+}
+
+// again waits until the writer is answered again, and returns how long that took.
+func again(t *testing.T, w *recovery.Writer, moment time.Time) time.Duration {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	took, err := w.Again(ctx, moment)
+	if err != nil {
+		t.Fatalf("no write was acknowledged in %v", patience)
+	}
+	return took
+}
+
+// killLeader returns how long nobody could write after the leader was killed, and how long it took
+// until that node was ready again.
+func (p *processes) killLeader() (writes, ready time.Duration) {
+	leader := p.settle()
+	w := p.write(leader)
+	defer w.End()
+	moment := time.Now()
+	p.Kill(leader)
+	writes = again(p.t, w, moment)
+	moment = time.Now()
+	p.Start(leader)
+	return writes, p.ready(moment, leader)
+}
+
+// restartAll returns how long it took until all nodes were ready, after all had been killed.
+func (p *processes) restartAll() time.Duration {
+	p.settle()
+	p.Kill(p.Nodes...)
+	moment := time.Now()
+	for _, n := range p.Nodes {
+		p.Start(n)
+	}
+	return p.ready(moment, p.Nodes...)
+}
+
+// ready waits until nodes are ready, and returns how long after a moment all were.
+func (p *processes) ready(moment time.Time, nodes ...*e2e.Node) time.Duration {
+	p.t.Helper()
+	for _, n := range nodes {
+		req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, n.URL+"/readyz", nil)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		for ; send(p.http, req) != nil; <-time.After(2 * time.Millisecond) {
+			if time.Since(moment) > patience {
+				p.t.Fatalf("%s was not ready in %v", n.ID, patience)
+			}
+		}
+	}
+	return time.Since(moment)
+}
+
+// transfer returns for how long no write was acknowledged while leadership was handed over, and
+// how many failed.
+func (p *processes) transfer() (pause time.Duration, failed int) {
+	w := p.write(p.settle())
+	defer w.End()
+	moment := time.Now()
+	if _, err := p.Client().TransferLeadership(p.t.Context(), client.TransferRequest{}); err != nil {
+		p.t.Fatalf("handing leadership over: %v", err)
+	}
+	again(p.t, w, time.Now())
+	<-time.After(timeout)
+	return w.Pause(moment, time.Now())
+}
