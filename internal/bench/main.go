@@ -32,6 +32,8 @@ func benchmarks() []benchmark {
 	return []benchmark{
 		{"load", "bumps and reads by many clients at once", runLoad},
 		{"watch", "push to many watchers while one writer writes", runWatch},
+		{"distance", "nodes on machines of their own, at a distance from each other", runDistance},
+		{"chart", "a picture of what load has saved", runChart},
 	}
 }
 
