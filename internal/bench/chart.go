@@ -89,7 +89,7 @@ func chartOf(reports []report) (*chart, error) {
 	}
 	first := reports[0]
 	c.notes = []string{
-		fmt.Sprintf("×: how many times as much the first of its group does. Medians; rounds: %s, of %s each.", first.Settings["rounds"], first.Settings["duration"]),
+		fmt.Sprintf("Medians; rounds: %s, of %s each. On the right: the rate of the first of the group over that of this bar.", first.Settings["rounds"], first.Settings["duration"]),
 		fmt.Sprintf("tesd %s, %s, cores: %s, %s", first.Environment["tesd"], first.Environment["go"], first.Environment["cores"], first.Environment["date"]),
 	}
 	return c, nil
@@ -99,7 +99,7 @@ func chartOf(reports []report) (*chart, error) {
 func (r *report) about() string {
 	for _, s := range scenarios(&system{}, nil) {
 		if s.name == r.Benchmark {
-			return s.about
+			return strings.ToUpper(s.about[:1]) + s.about[1:]
 		}
 	}
 	return r.Benchmark

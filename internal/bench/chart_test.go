@@ -51,7 +51,7 @@ func TestChart(t *testing.T) {
 		}
 	}
 	all := strings.Join(texts, "|")
-	for _, want := range []string{"bumps of 1,000 entities by 64 clients", "tesd, leader", "1,500", "bare raft, cached", "2,000", "0.75×", "operations/s", "v1<2>"} {
+	for _, want := range []string{"Bumps of 1,000 entities by 64 clients", "tesd, leader", "1,500", "bare raft, cached", "2,000", "0.75×", "operations/s", "v1<2>"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("the picture does not say %q: %s", want, all)
 		}
