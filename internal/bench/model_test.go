@@ -22,7 +22,7 @@ func TestModel(t *testing.T) {
 		leaderBumps:     {8, 48},
 		leaderBumpsRate: {8000, 32000 / 24.0},
 		allBumps:        {12, 72},
-		allBumpsRate:    {6000, 24000 / 24.0},
+		allBumpsRate:    {4750, 19000 / 24.0},
 		pushed:          {8, 18},
 		leaderless:      {900, 500*(3-math.Sqrt(3-3*math.Sqrt2/2)) + 10 + 120},
 	} {

@@ -34,8 +34,9 @@ func (s *site) push(ctx context.Context, trip, duration time.Duration) (took, la
 		}
 		now := clock.now()
 		took, acked = append(took, now-sent), append(acked, now)
-		// Longer than the message takes, and by chance, so as not to keep step with the replication.
-		pause(ctx, trip+20*time.Millisecond+rand.N(100*time.Millisecond))
+		// Until the message has come, and then to any moment of the leader's replication with the same chance:
+		// that goes in circles of a round trip and the wait for something new, and this is two of them.
+		pause(ctx, trip/2+15*time.Millisecond+rand.N(2*(trip+1500*commitTimeout*time.Microsecond)))
 	}
 	err = awaitAll(ctx, []*watcher{w}, int64(len(acked)), 10*time.Second)
 	if err := errors.Join(err, closeAll([]*watcher{w}), ctx.Err()); err != nil {
