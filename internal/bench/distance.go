@@ -65,6 +65,11 @@ func runDistance(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	probe, err := startLAN(1, 0) // rather than fail after a build
+	if err != nil {
+		return err
+	}
+	probe.close()
 	dir, ours, _, end, err := setUp(ctx, o.dir, o.root, "", true)
 	if err != nil {
 		return err

@@ -103,11 +103,9 @@ func answerWait(trip float64) float64 {
 }
 
 // pauseWait is how long a bump that comes at any time waits for that, at the median. The two followers
-// are sent their messages at nearly the same time.
-func pauseWait(trip float64) float64 {
-	busy := trip / (trip + 1.5*commitTimeout)
-	return trip * max(0, 1-1/(2*busy))
-}
+// are sent their messages at nearly the same time, so one is on its way for a round trip of each round trip
+// and 1.5 commit timeouts.
+func pauseWait(trip float64) float64 { return max(0, trip-1.5*commitTimeout) / 2 }
 
 // compareModel prints each figure as measured and as modelled, and the ratio. The first result is the base.
 func compareModel(out io.Writer, r *report) error {
