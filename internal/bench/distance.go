@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -79,7 +80,7 @@ func runDistance(ctx context.Context, args []string, out io.Writer) error {
 	var contestants []contestant
 	for _, trip := range o.trips {
 		contestants = append(contestants, contestant{trip.String(), func(ctx context.Context) ([]figure, error) {
-			return o.visit(ctx, binary, dir, trip)
+			return o.visit(ctx, binary, dir, trip, out)
 		}})
 	}
 	r := &report{Benchmark: "distance", Environment: environment(ours), Settings: map[string]string{
@@ -91,7 +92,7 @@ func runDistance(ctx context.Context, args []string, out io.Writer) error {
 }
 
 // visit measures everything on a fresh cluster whose nodes are a round trip away from each other.
-func (o *distanceOptions) visit(ctx context.Context, binary, dir string, trip time.Duration) ([]figure, error) {
+func (o *distanceOptions) visit(ctx context.Context, binary, dir string, trip time.Duration, out io.Writer) ([]figure, error) {
 	s, err := startSite(ctx, binary, dir, trip/2)
 	if err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func (o *distanceOptions) visit(ctx context.Context, binary, dir string, trip ti
 	if err != nil {
 		return nil, err
 	}
-	loads, err := o.loads(ctx, s, trip)
+	loads, err := o.loads(ctx, s, trip, out)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +154,7 @@ func (o *distanceOptions) surroundings(ctx context.Context, s *site) ([]figure, 
 }
 
 // loads measures closed loops of clients, each for twenty round trips at least.
-func (o *distanceOptions) loads(ctx context.Context, s *site, trip time.Duration) ([]figure, error) {
+func (o *distanceOptions) loads(ctx context.Context, s *site, trip time.Duration, out io.Writer) ([]figure, error) {
 	var all []figure
 	errors := 0.0
 	for _, load := range []struct {
@@ -173,9 +174,19 @@ func (o *distanceOptions) loads(ctx context.Context, s *site, trip time.Duration
 	} {
 		l := o.loop
 		l.clients, l.duration = load.clients, max(o.duration, 20*trip)
-		figures, err := l.run(ctx, s.cluster, load.op)
+		var failed atomic.Pointer[error]
+		figures, err := l.run(ctx, s.cluster, func(w *worker) (int, error) {
+			conflicts, err := load.op(w)
+			if err != nil {
+				failed.Store(&err)
+			}
+			return conflicts, err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", load.name, err)
+		}
+		if one := failed.Load(); one != nil {
+			fmt.Fprintf(out, "%s, %v: one of the errors: %v\n", load.name, trip, *one)
 		}
 		if load.rate {
 			all = append(all, figure{load.name + ", rate", "/s", valueOf(figures, throughput)})

@@ -106,7 +106,7 @@ func (s *site) api(n *node) (*client.Client, error) {
 	return api, nil
 }
 
-// fill writes the registry.
+// fill writes the registry, and waits until all nodes have it.
 func (s *site) fill(ctx context.Context) error {
 	api, err := s.api(s.leader)
 	if err != nil {
@@ -120,6 +120,14 @@ func (s *site) fill(ctx context.Context) error {
 	}
 	if _, err := api.Migrate(ctx, client.MigrateRequest{Source: "bench", Entities: entities}); err != nil {
 		return fmt.Errorf("writing the registry: %w", err)
+	}
+	for _, n := range s.nodes {
+		if api, err = s.api(n); err != nil {
+			return err
+		}
+		if _, err := api.Registry(ctx, client.RegistryOptions{}); err != nil {
+			return fmt.Errorf("reading the registry at %s: %w", n.id, err)
+		}
 	}
 	return nil
 }
