@@ -118,6 +118,9 @@ func (o *distanceOptions) visit(ctx context.Context, binary, dir string, trip ti
 	if err != nil {
 		return nil, err
 	}
+	if err := poll(ctx, 30*time.Second, s.findLeader); err != nil { // under load another may have taken over
+		return nil, err
+	}
 	gap, err := s.failover(ctx)
 	if err != nil {
 		return nil, err
