@@ -31,7 +31,12 @@ func dialHTTP(url string) (*httpConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
 	}
-	return &httpConn{host: host, conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}, nil
+	return newHTTPConn(host, conn), nil
+}
+
+// newHTTPConn makes one of a connection to host.
+func newHTTPConn(host string, conn net.Conn) *httpConn {
+	return &httpConn{host: host, conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}
 }
 
 func (c *httpConn) close() { _ = c.conn.Close() }

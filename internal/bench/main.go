@@ -33,6 +33,8 @@ func benchmarks() []benchmark {
 		{"load", "bumps and reads by many clients at once", runLoad},
 		{"growth", "a history that grows: memory, snapshots, restart", runGrowth},
 		{"watch", "push to many watchers while one writer writes", runWatch},
+		{"distance", "nodes on machines of their own, at a distance from each other", runDistance},
+		{"chart", "a picture of what load has saved", runChart},
 	}
 }
 

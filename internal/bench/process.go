@@ -22,6 +22,11 @@ type process struct {
 
 // startProcess starts a command that prints into a file of dir.
 func startProcess(name, dir, binary string, args ...string) (*process, error) {
+	return startProcessWith(syscall.SysProcAttr{}, name, dir, binary, args...)
+}
+
+// startProcessWith starts a command as attributes say, beside what all have.
+func startProcessWith(attributes syscall.SysProcAttr, name, dir, binary string, args ...string) (*process, error) {
 	path := filepath.Join(dir, name+".log")
 	log, err := os.Create(path)
 	if err != nil {
@@ -31,7 +36,8 @@ func startProcess(name, dir, binary string, args ...string) (*process, error) {
 	p := &process{name: name, log: path, cmd: exec.Command(binary, args...), exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	// A Ctrl-C is for the harness, which ends its servers in order.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	attributes.Setpgid = true
+	p.cmd.SysProcAttr = &attributes
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
