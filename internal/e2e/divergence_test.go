@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	enc "encoding/binary"
 	"errors"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"strings"
@@ -45,6 +47,7 @@ func alterLog(t *testing.T, dir string) {
 		bump.Scope = fsm.Major
 		entry.Commands[0].Op = bump
 		if l.Data, err = fsm.EncodeEntry(entry); err == nil {
+			seal(&l)
 			err = storage.Log.StoreLog(&l)
 		}
 		if err != nil {
@@ -53,6 +56,16 @@ func alterLog(t *testing.T, dir string) {
 		return
 	}
 	t.Fatal("there is no bump in the log")
+}
+
+// seal gives an entry the checksum that it has on disk, CRC-32C, in front of its extensions.
+func seal(l *raft.Log) {
+	head := enc.LittleEndian.AppendUint64(nil, l.Index)
+	head = enc.LittleEndian.AppendUint64(head, l.Term)
+	head = enc.LittleEndian.AppendUint64(head, uint64(len(l.Data)))
+	head = append(head, byte(l.Type))
+	sum := crc32.Checksum(append(head, l.Data...), crc32.MakeTable(crc32.Castagnoli))
+	l.Extensions = enc.LittleEndian.AppendUint32([]byte{1}, sum)
 }
 
 // wantDiverged waits until a node ends because its state is not that of the others.
