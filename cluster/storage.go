@@ -116,7 +116,7 @@ func logBuckets() map[string]func(key []byte) bool {
 
 // stableKeys are the keys of all that is kept beside the log: raft's and ours.
 func stableKeys() []string {
-	return []string{currentTermKey, "LastVoteTerm", "LastVoteCand", identityKey}
+	return []string{currentTermKey, "LastVoteTerm", "LastVoteCand", identityKey, divergedKey}
 }
 
 // checkDir refuses a directory that lost its log but kept its snapshots: what was in
