@@ -20,6 +20,10 @@ type worker struct {
 	conns []*httpConn // by node, opened when needed
 }
 
+func newWorker(id int, urls []string) *worker {
+	return &worker{id: id, rng: rand.New(rand.NewPCG(1, uint64(id))), urls: urls, conns: make([]*httpConn, len(urls))}
+}
+
 // do sends a request to a node.
 func (w *worker) do(node int, method, path string, body []byte) (status int, answer []byte, err error) {
 	if w.conns[node] == nil {
@@ -69,7 +73,7 @@ func (l loop) run(ctx context.Context, c *cluster, op operation) ([]figure, erro
 	var group sync.WaitGroup
 	for id := range l.clients {
 		group.Go(func() {
-			w := &worker{id: id, rng: rand.New(rand.NewPCG(1, uint64(id))), urls: urls, conns: make([]*httpConn, len(urls))}
+			w := newWorker(id, urls)
 			defer w.close()
 			w.repeat(ctx, op, begin, begin.Add(l.duration), &tallies[id])
 		})

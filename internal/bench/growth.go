@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -151,7 +150,7 @@ func (o *growthOptions) fill(ctx context.Context, c *cluster) ([]span, error) {
 	var group sync.WaitGroup
 	for id := range o.clients {
 		group.Go(func() {
-			w := &worker{id: id, rng: rand.New(rand.NewPCG(1, uint64(id))), urls: urls, conns: make([]*httpConn, len(urls))}
+			w := newWorker(id, urls)
 			defer w.close()
 			for left.Add(-1) >= 0 && ctx.Err() == nil {
 				w.count++

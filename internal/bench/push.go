@@ -67,18 +67,7 @@ func (s *site) watchFollower(ctx context.Context) (*watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watching %s: %w", n.id, err)
 	}
-	w := newWatcher(base, 1024)
-	if err := readHello(ws, base); err != nil {
-		ws.Close()
-		return nil, err
-	}
-	ended, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	w.cancel = func() {
-		cancel()
-		ws.Close()
-	}
-	go w.run(ended, func() error { return readEvents(ws, w) })
-	return w, nil
+	return follow(ctx, ws, base, 1024)
 }
 
 // pause waits for d or for ctx to end.

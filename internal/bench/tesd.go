@@ -201,8 +201,12 @@ func watchTesd(ctx context.Context, url string, i int, base int64, room int) (*w
 		}
 		return nil, fmt.Errorf("connecting watcher %d: %w", i, err)
 	}
+	return follow(ctx, ws, base, room)
+}
+
+// follow has a watcher read from a WebSocket that is open, behind revision base.
+func follow(ctx context.Context, ws *websocket.Conn, base int64, room int) (*watcher, error) {
 	w := newWatcher(base, room)
-	w.cancel = func() { ws.NetConn().Close() }
 	if err := readHello(ws, base); err != nil {
 		ws.Close()
 		return nil, err
