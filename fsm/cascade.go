@@ -14,6 +14,12 @@ type Plan struct {
 	Items    []int    // of a batch: how many of the changes belong to each request
 }
 
+// moves is a plan with the slots that it is about.
+type moves struct {
+	Plan
+	slots []*slot // parallel to Changes: as they are before all of them
+}
+
 // A transaction's changes weigh at most maxPlan bytes, each changeWeight and its texts:
 // a batch may name the whole of a large registry in each of its requests, and what
 // comes of it must fit into memory and into a block of the history, which maxBody
@@ -27,15 +33,15 @@ const (
 // planner works out moves on a registry that it does not touch.
 type planner struct {
 	r      *registry
-	plan   Plan
+	plan   moves
 	moved  map[string]string // versions as the requests before left them; for batches
 	weight int
 }
 
 // planBumps plans the requests one after the other, each seeing those before it. One
 // request that is no batch has the item -1.
-func (r *registry) planBumps(requests []Bump, batch bool) (Plan, *Refusal) {
-	p := planner{r: r, plan: Plan{Revision: r.revision}}
+func (r *registry) planBumps(requests []Bump, batch bool) (moves, *Refusal) {
+	p := planner{r: r, plan: moves{Plan: Plan{Revision: r.revision}}}
 	if batch {
 		p.moved = make(map[string]string)
 	}
@@ -45,7 +51,7 @@ func (r *registry) planBumps(requests []Bump, batch bool) (Plan, *Refusal) {
 			if batch {
 				refusal.Item = i
 			}
-			return Plan{}, refusal
+			return moves{}, refusal
 		}
 		if batch {
 			p.plan.Items = append(p.plan.Items, len(p.plan.Changes)-before)
@@ -59,32 +65,37 @@ func (p *planner) bump(b *Bump) *Refusal {
 		if p.r.entities == 0 {
 			return refuse(CodeEntityNotFound, "")
 		}
-		return p.walk(p.r.children, "", b.Scope)
+		return p.cascade(nil, p.r.children, b.Scope)
 	}
 	s := p.r.live(b.EntityID)
 	if s == nil {
 		return refuse(CodeEntityNotFound, b.EntityID)
 	}
-	if actual := p.version(b.EntityID, s); b.ExpectedVersion != "" && b.ExpectedVersion != actual {
+	if actual := p.version(s); b.ExpectedVersion != "" && b.ExpectedVersion != actual {
 		return refuseVersion(b.EntityID, b.ExpectedVersion, actual)
 	}
 	if !b.Cascade {
-		return p.move(b.EntityID, s, b.Scope)
+		p.plan.slots = append(p.plan.slots, s)
+		return p.move(s, b.Scope)
 	}
-	return p.walk(p.r.linked, b.EntityID, b.Scope)
+	return p.cascade(s, p.r.linked, b.Scope)
 }
 
-// walk moves the entity named start and what an index of children has below it: of those
-// that are linked, an independent entity stays, and so does everything below it.
-func (p *planner) walk(index *btree.Map[string, struct{}], start string, scope Scope) *Refusal {
-	var moved []*slot // first, so that the plan takes the room that it needs, at once
-	p.r.walk(index, start, func(_ string, s *slot) bool {
-		moved = append(moved, s)
-		return true
-	})
+// cascade moves an entity and what an index of children has below it: of those that are
+// linked, an independent entity stays, and so does everything below it. The whole registry
+// moves with top nil.
+func (p *planner) cascade(top *slot, index *btree.Map[string, struct{}], scope Scope) *Refusal {
+	before, parent := len(p.plan.slots), ""
+	if top != nil {
+		parent = top.def.ID
+		p.plan.slots = append(p.plan.slots, top)
+	}
+	// First what moves, so that the plan takes the room that it needs, at once.
+	p.r.below(index, parent, func(s *slot) { p.plan.slots = append(p.plan.slots, s) })
+	moved := p.plan.slots[before:]
 	p.plan.Changes, p.plan.Entities = slices.Grow(p.plan.Changes, len(moved)), slices.Grow(p.plan.Entities, len(moved))
 	for _, s := range moved {
-		if refusal := p.move(s.def.ID, s, scope); refusal != nil {
+		if refusal := p.move(s, scope); refusal != nil {
 			return refusal
 		}
 	}
@@ -92,8 +103,8 @@ func (p *planner) walk(index *btree.Map[string, struct{}], start string, scope S
 }
 
 // move plans the bump of one entity from its own version.
-func (p *planner) move(id string, s *slot, scope Scope) *Refusal {
-	old := p.version(id, s)
+func (p *planner) move(s *slot, scope Scope) *Refusal {
+	id, old := s.def.ID, p.version(s)
 	version, err := ParseVersion(old)
 	if err == nil {
 		version, err = version.Bump(scope)
@@ -119,8 +130,9 @@ func (p *planner) move(id string, s *slot, scope Scope) *Refusal {
 	return nil
 }
 
-func (p *planner) version(id string, s *slot) string {
-	if v, ok := p.moved[id]; ok {
+// version is the entity's, as the requests before have left it.
+func (p *planner) version(s *slot) string {
+	if v, ok := p.moved[s.def.ID]; ok {
 		return v
 	}
 	return s.version

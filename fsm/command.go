@@ -268,22 +268,12 @@ func (Lead) appendRequest(dst []byte) []byte    { return dst }
 // which key: two commands with one key must have the same. request is the normal
 // form that appendRequest gave.
 func (c *Command) requestHash(request []byte) (hash [16]byte) {
-	h := newDigest("tesd request")
-	h.uint(uint64(c.Kind()))
-	h.string(c.Registry)
+	d := newDigest("tesd request").uint(uint64(c.Kind())).string(c.Registry).bool(c.IfMatch != nil)
 	if c.IfMatch != nil {
-		h.uint(1)
-		h.uint(*c.IfMatch)
-	} else {
-		h.uint(0)
+		d = d.uint(*c.IfMatch)
 	}
-	if put, ok := c.Op.(Put); ok && put.CreateOnly {
-		h.uint(1)
-	} else {
-		h.uint(0)
-	}
-	h.bytes(request)
-	sum := h.sum()
+	put, ok := c.Op.(Put)
+	sum := d.bool(ok && put.CreateOnly).bytes(request).sum()
 	copy(hash[:], sum[:])
 	return hash
 }

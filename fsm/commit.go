@@ -60,15 +60,18 @@ func (m *Machine) trim(r *registry) {
 	}
 }
 
-func (m *Machine) commitPlan(c *Command, request []byte, r *registry, plan Plan, refusal *Refusal) Result {
+func (m *Machine) commitPlan(c *Command, request []byte, r *registry, plan moves, refusal *Refusal) Result {
 	if refusal != nil {
 		return refused(c, refusal)
 	}
 	d := m.begin(c, request, r)
 	d.t.Changes, d.t.Items = plan.Changes, plan.Items
-	for i := range plan.Changes {
+	for i, s := range plan.slots {
 		change := &plan.Changes[i]
-		d.set(change.EntityID, d.r.live(change.EntityID).withVersion(r.id, change.NewVersion))
+		if plan.Items != nil { // an earlier request of the batch may have moved it
+			s = d.r.live(change.EntityID)
+		}
+		d.set(change.EntityID, s.withVersion(r.id, change.NewVersion))
 	}
 	result := d.commit()
 	result.Entities = plan.Entities
@@ -217,9 +220,8 @@ func (m *Machine) migrate(c *Command, request []byte, r *registry, op Migrate) R
 		d.set(e.ID, newSlot(r.id, e, revList{}))
 	}
 	d.t.Changes = make([]Change, 0, len(op.Entities))
-	d.r.walk(d.r.children, "", func(id string, s *slot) bool {
-		d.t.Changes = append(d.t.Changes, Change{id, "", s.version, s.def.DisplayName, s.def.Type})
-		return true
+	d.r.below(d.r.children, "", func(s *slot) {
+		d.t.Changes = append(d.t.Changes, Change{s.def.ID, "", s.version, s.def.DisplayName, s.def.Type})
 	})
 	return d.commit()
 }

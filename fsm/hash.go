@@ -9,39 +9,30 @@ import (
 // Hash is a SHA-256 value.
 type Hash [sha256.Size]byte
 
-// digest hashes the logical content of one record: a domain name, then values with
-// their lengths, so that no two records of different content hash the same bytes. The
-// records are small, so they are gathered and hashed at once, which costs half of
-// feeding a hash piece by piece.
-type digest struct{ buf []byte }
+// digest gathers the logical content of one record to be hashed: a domain name, then values
+// with their lengths, so that no two records of different content hash the same bytes. The
+// records are small, so they are hashed at once, which costs half of feeding a hash piece by
+// piece. Each method returns the digest with a value more: handed on by value, it needs no memory of the heap.
+type digest []byte
 
 func newDigest(domain string) digest {
-	d := digest{make([]byte, 0, 256)}
-	d.string(domain)
-	return d
+	return digest(make([]byte, 0, 256)).string(domain)
 }
 
-func (d *digest) uint(n uint64) { d.buf = binary.BigEndian.AppendUint64(d.buf, n) }
+func (d digest) uint(n uint64) digest { return binary.BigEndian.AppendUint64(d, n) }
 
-func (d *digest) bool(b bool) {
-	n := uint64(0)
+func (d digest) bool(b bool) digest {
 	if b {
-		n = 1
+		return d.uint(1)
 	}
-	d.uint(n)
+	return d.uint(0)
 }
 
-func (d *digest) string(s string) {
-	d.uint(uint64(len(s)))
-	d.buf = append(d.buf, s...)
-}
+func (d digest) string(s string) digest { return append(d.uint(uint64(len(s))), s...) }
 
-func (d *digest) bytes(b []byte) {
-	d.uint(uint64(len(b)))
-	d.buf = append(d.buf, b...)
-}
+func (d digest) bytes(b []byte) digest { return append(d.uint(uint64(len(b))), b...) }
 
-func (d *digest) sum() Hash { return sha256.Sum256(d.buf) }
+func (d digest) sum() Hash { return sha256.Sum256(d) }
 
 // sum256 is the running state hash: the sum modulo 2^256 of the hashes of all
 // records. A record that changes is subtracted and added again, so the cost of

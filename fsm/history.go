@@ -39,7 +39,8 @@ func (h *history) append(compressor func() *flate.Writer, t *Transaction) {
 	if h.tail.count >= blockTransactions || h.tail.size >= blockBytes {
 		h.tail.data = deflate(compressor(), h.tail.data)
 		h.sealed = append(h.sealed, h.tail)
-		h.tail = block{}
+		// The next block takes about as much room: growing up to it would copy it several times.
+		h.tail = block{data: make([]byte, 0, min(h.tail.size+h.tail.size/8, blockBytes))}
 	}
 	if h.tail.count == 0 {
 		h.tail.first, h.tail.previous = t.Revision, t.PreviousHash

@@ -88,16 +88,10 @@ func decodeNoTransaction(d *decoder) *noTransaction {
 
 // hash is the entry's part of the state hash.
 func (k *keyEntry) hash() Hash {
-	d := newDigest("tesd key")
-	d.bytes(k.name[:])
-	d.bytes(k.request[:])
-	d.uint(uint64(k.born))
-	d.uint(uint64(k.registry))
-	d.uint(k.revision)
 	e := encoder{}
 	k.other.encode(&e, false)
-	d.bytes(e.buf)
-	return d.sum()
+	return newDigest("tesd key").bytes(k.name[:]).bytes(k.request[:]).uint(uint64(k.born)).
+		uint(uint64(k.registry)).uint(k.revision).bytes(e.buf).sum()
 }
 
 // keyLog is the table's content in the order of arrival, which is the order of age.

@@ -57,9 +57,8 @@ func (s *slot) entity() Entity {
 func newSlot(registryID string, e *Entity, revs revList) *slot {
 	def := *e
 	def.CurrentVersion = ""
-	d := newDigest("tesd entity")
-	d.bytes(def.appendJSON(nil, false))
-	s := &slot{def: &def, digest: d.sum(), version: e.CurrentVersion, revs: revs}
+	digest := newDigest("tesd entity").bytes(def.appendJSON(nil, false)).sum()
+	s := &slot{def: &def, digest: digest, version: e.CurrentVersion, revs: revs}
 	s.sum = s.hash(registryID)
 	return s
 }
@@ -85,13 +84,7 @@ func (s *slot) deleted(registryID string) *slot {
 }
 
 func (s *slot) hash(registryID string) Hash {
-	d := newDigest("tesd slot")
-	d.string(registryID)
-	d.string(s.def.ID)
-	d.bool(s.gone)
-	d.bytes(s.digest[:])
-	d.string(s.version)
-	return d.sum()
+	return newDigest("tesd slot").string(registryID).string(s.def.ID).bool(s.gone).bytes(s.digest[:]).string(s.version).sum()
 }
 
 func newRegistry(id string, ordinal uint32) *registry {
@@ -116,16 +109,8 @@ func (r *registry) clone(epoch uint64) *registry {
 }
 
 func (r *registry) hash() Hash {
-	d := newDigest("tesd registry")
-	d.string(r.id)
-	d.uint(uint64(r.ordinal))
-	d.uint(r.revision)
-	d.bytes(r.head[:])
-	d.uint(uint64(r.stamp))
-	d.uint(r.oldest)
-	d.uint(r.keys.living)
-	d.uint(r.keys.floor)
-	return d.sum()
+	return newDigest("tesd registry").string(r.id).uint(uint64(r.ordinal)).uint(r.revision).bytes(r.head[:]).
+		uint(uint64(r.stamp)).uint(r.oldest).uint(r.keys.living).uint(r.keys.floor).sum()
 }
 
 // live returns the slot of an entity that exists, or nil.
@@ -186,22 +171,23 @@ func eachChild(index *btree.Map[string, struct{}], parent string, yield func(id 
 	})
 }
 
-// walk visits the entity named start and everything that an index of children has below it,
-// depth-first, parents before children, siblings by id; with start "" and all children it
-// visits the whole registry. It keeps its own stack: chains may be as deep as the registry
-// is large. visit ends the walk by returning false.
-func (r *registry) walk(index *btree.Map[string, struct{}], start string, visit func(id string, s *slot) bool) {
-	for stack := []string{start}; len(stack) > 0; {
-		id := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		if id != "" && !visit(id, r.live(id)) {
-			return
-		}
+// below visits everything that an index of children has below an entity, depth-first, parents
+// before children, siblings by id; with parent "" and all children it visits the whole
+// registry. It keeps its own stack: chains may be as deep as the registry is large.
+func (r *registry) below(index *btree.Map[string, struct{}], parent string, visit func(s *slot)) {
+	var stack []string
+	push := func(id string) {
 		top := len(stack)
 		eachChild(index, id, func(child string) bool {
 			stack = append(stack, child)
 			return true
 		})
 		slices.Reverse(stack[top:])
+	}
+	for push(parent); len(stack) > 0; {
+		id := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		visit(r.live(id))
+		push(id)
 	}
 }

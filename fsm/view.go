@@ -45,15 +45,10 @@ const StateHashFormat = 1
 // they are in all that was stamped with them.
 func (v View) StateHash() Hash {
 	s := v.s
-	d := newDigest("tesd state")
-	d.string(s.cluster.RegistryID)
-	d.string(s.cluster.KeyID)
-	d.bytes(s.cluster.Key)
-	d.uint(s.cluster.HistoryKeep)
-	d.uint(s.malformed)
-	d.uint(s.keys.head)
+	d := newDigest("tesd state").string(s.cluster.RegistryID).string(s.cluster.KeyID).bytes(s.cluster.Key).
+		uint(s.cluster.HistoryKeep).uint(s.malformed).uint(s.keys.head)
 	for _, word := range s.sum {
-		d.uint(word)
+		d = d.uint(word)
 	}
 	return d.sum()
 }
@@ -92,13 +87,16 @@ func (s *state) plan(c *Command) (Plan, *Refusal) {
 	if refusal != nil {
 		return Plan{}, refusal
 	}
+	var plan moves
 	switch op := c.Op.(type) {
 	case Bump:
-		return r.planBumps([]Bump{op}, false)
+		plan, refusal = r.planBumps([]Bump{op}, false)
 	case Batch:
-		return r.planBumps(op.Requests, true)
+		plan, refusal = r.planBumps(op.Requests, true)
+	default:
+		panic(fmt.Sprintf("fsm: no plan for %T", c.Op))
 	}
-	panic(fmt.Sprintf("fsm: no plan for %T", c.Op))
+	return plan.Plan, refusal
 }
 
 // Registry is one registry of a [View]. It is immutable and safe for concurrent use.
