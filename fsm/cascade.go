@@ -166,7 +166,7 @@ func (r *registry) reach(b *Bump) int {
 	switch {
 	case b.EntityID == "":
 		return r.entities
-	case !b.Cascade || r.live(b.EntityID) == nil:
+	case !b.Cascade:
 		return 1
 	}
 	n := 0

@@ -167,6 +167,9 @@ func TestServe(t *testing.T) {
 			t.Errorf("metrics lack %q:\n%s", want, metrics)
 		}
 	}
+	if strings.Contains(metrics, "raft_boltdb_") {
+		t.Errorf("metrics have what is measured for each entry:\n%s", metrics)
+	}
 
 	var log bytes.Buffer
 	code := run(t.Context(), args("other", address), nil, strings.NewReader(""), io.Discard, &log)

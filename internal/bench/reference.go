@@ -152,10 +152,14 @@ func serveRaft(args []string) error {
 	return http.ListenAndServe(*httpAddress, mux)
 }
 
-// constant is a server that answers the same to everyone.
-func constant(body []byte) *system {
-	return &system{"constant", "net/http", func(ctx context.Context, dir string, o nodeOptions) (*cluster, error) {
-		return launch(ctx, "constant", dir, o, func(dir string, ports []string) ([]*node, error) {
+// constant is so many servers that answer the same to everyone.
+func constant(body []byte, processes int) *system {
+	name := "constant"
+	if processes > 1 {
+		name = fmt.Sprintf("constant, %d processes", processes)
+	}
+	return &system{name, "net/http", func(ctx context.Context, dir string, o nodeOptions) (*cluster, error) {
+		return launch(ctx, "constant", dir, o, func(dir string, ports []string) (nodes []*node, err error) {
 			self, err := os.Executable()
 			if err != nil {
 				return nil, fmt.Errorf("finding this program: %w", err)
@@ -164,11 +168,15 @@ func constant(body []byte) *system {
 			if err := os.WriteFile(file, body, 0o600); err != nil {
 				return nil, fmt.Errorf("writing what to answer: %w", err)
 			}
-			p, err := startProcess("constant", dir, self, constantCommand, "--http", ports[0], "--body", file)
-			if err != nil {
-				return nil, err
+			for i := range processes {
+				id := fmt.Sprintf("constant%d", i+1)
+				p, err := startProcess(id, dir, self, constantCommand, "--http", ports[i], "--body", file)
+				if err != nil {
+					return nodes, err
+				}
+				nodes = append(nodes, &node{p, id, "http://" + ports[i]})
 			}
-			return []*node{{p, "constant", "http://" + ports[0]}}, nil
+			return nodes, nil
 		}, raftLeader)
 	}}
 }

@@ -54,13 +54,14 @@ func scenarios(ours, peer *system) []scenario {
 		},
 		{
 			name: "read", about: "linearizable reads of an entity by 64 clients, over all nodes", clients: 64, options: nodeOptions{entities: spread},
-			contestants: []rival{on("tesd", ours, gets("")), on("constant", constant(make([]byte, 400)), gets(""))},
+			contestants: []rival{on("tesd", ours, gets("")), on("constant", constant(make([]byte, 400), 1), gets(""))},
 			targets:     []target{{throughput, "tesd", "constant", true, 0.5}, {throughput, "tesd", "etcd", true, 3}},
 		},
 		{
 			name: "read-stale", about: "stale reads of an entity by 64 clients, over all nodes", clients: 64, options: nodeOptions{entities: spread},
-			contestants: []rival{on("tesd", ours, gets("?consistency=stale")), on("constant", constant(make([]byte, 400)), gets(""))},
-			targets:     []target{{throughput, "tesd", "constant", true, 0.8}},
+			contestants: []rival{on("tesd", ours, gets("?consistency=stale")), on("constant", constant(make([]byte, 400), 1), gets("")),
+				on("constant, 3 processes", constant(make([]byte, 400), 3), gets(""))},
+			targets: []target{{throughput, "tesd", "constant", true, 0.8}},
 		},
 		registryScenario(ours),
 		{
@@ -121,7 +122,7 @@ func registryScenario(ours *system) scenario {
 	}
 	same := &system{"constant", "net/http", nil}
 	same.start = func(ctx context.Context, dir string, o nodeOptions) (*cluster, error) {
-		return constant(body).start(ctx, dir, o)
+		return constant(body, 1).start(ctx, dir, o)
 	}
 	return scenario{
 		name: "read-registry", about: "reads of a registry of 41 entities by 64 clients, over all nodes", clients: 64, options: nodeOptions{entities: 40},
