@@ -36,6 +36,7 @@ type failStop struct {
 	snapshots raft.SnapshotStore
 	file      string // what errors call the stores
 	retained  int    // snapshots whose log compaction leaves
+	checked   bool   // every entry was read when the log was opened
 
 	failed func(error)                            // told of the first failure, by whoever met it; may be nil
 	wrote  func(op operation, took time.Duration) // told of every write; may be nil
@@ -76,7 +77,7 @@ func (o operation) String() string {
 // openFailStop puts the stores of a node behind a failStop.
 func openFailStop(s *Storage) (*failStop, error) {
 	f := &failStop{
-		log: s.Log, stable: s.Stable, snapshots: s.Snapshots, file: s.Name, retained: s.Retained,
+		log: s.Log, stable: s.Stable, snapshots: s.Snapshots, file: s.Name, retained: s.Retained, checked: s.Checked,
 		poisoned: make(chan struct{}), underway: make(map[*operation]struct{}),
 	}
 	if f.file == "" {

@@ -136,8 +136,8 @@ func (s *failStop) remove(from, to uint64, left span) error {
 	return s.write(operation{what: "removing", from: from, to: to}, func() error { return s.log.DeleteRange(from, to) })
 }
 
-// check reads the whole log: each entry must be there, and as it was written. It returns
-// the last one, zero if there is none.
+// check reads the whole log, unless that was done when it was opened: each entry must be there, and
+// as it was written. It returns the last one, zero if there is none.
 func (s *failStop) check() (last raft.Log, err error) {
 	s.mu.Lock()
 	log := s.span
@@ -145,16 +145,27 @@ func (s *failStop) check() (last raft.Log, err error) {
 	if log.empty() {
 		return last, nil
 	}
-	for index := log.first; index <= log.last; index++ {
-		before := last.Term
+	first := log.first
+	if s.checked {
+		first = log.last
+	}
+	for index := first; index <= log.last; index++ {
+		before := last
 		last = raft.Log{}
 		if err := s.GetLog(index, &last); err != nil {
 			return last, err
 		}
-		if last.Term < before {
-			op := operation{what: "reading", from: index, to: index}
-			return last, s.fail(op, fmt.Errorf("it is of term %d, and the one before of %d", last.Term, before))
+		if err := follows(before, last); err != nil {
+			return last, s.fail(operation{what: "reading", from: index, to: index}, err)
 		}
 	}
 	return last, nil
+}
+
+// follows checks that an entry can come after another, zero for none.
+func follows(before, l raft.Log) error {
+	if l.Term < before.Term {
+		return fmt.Errorf("entry %d is of term %d, and the one before of %d", l.Index, l.Term, before.Term)
+	}
+	return nil
 }
