@@ -28,8 +28,9 @@ const (
 // one, and the node is told to stop. A call that hangs poisons it, too; whoever waits for
 // a write that hangs gets the error, and when the write lands later nobody hears of it.
 //
-// It is a raft.LogStore and a raft.StableStore. Its methods may be called concurrently,
-// writes of the log by one goroutine at a time, as raft does.
+// It is a raft.LogStore and a raft.StableStore. Its methods may be called concurrently: entries
+// are stored, and removed at the end, by one goroutine at a time, as raft does; at the beginning
+// they are removed beside that, when a snapshot has been taken.
 type failStop struct {
 	log       raft.LogStore
 	stable    raft.StableStore
@@ -51,6 +52,17 @@ type failStop struct {
 
 // span is what a log holds: all entries from first to last. A log without entries has zeros.
 type span struct{ first, last uint64 }
+
+// without returns what is left when the entries at one end, or all, are removed.
+func (s span) without(from, to uint64) span {
+	switch {
+	case from > s.first:
+		return span{s.first, from - 1}
+	case to < s.last:
+		return span{max(s.first, to+1), s.last}
+	}
+	return span{}
+}
 
 func (s span) empty() bool                { return s.last == 0 }
 func (s span) holds(index uint64) bool    { return index > 0 && s.first <= index && index <= s.last }
