@@ -58,9 +58,10 @@ type Config struct {
 	// entry at most. Nothing else looks at it; what waits or expires does so by time.Now.
 	Clock func() time.Time
 
-	// A snapshot is taken when the log since the last one exceeds SnapshotBytes, or the size
-	// of the last snapshot if that is more; behind one stays what came since the one before,
-	// and TrailingLogs entries more, if those are not too many bytes.
+	// A snapshot is taken when the log since the last one weighs more than SnapshotBytes, or than
+	// the size of the last snapshot if that is more; behind one stays what came since the one
+	// before, and TrailingLogs entries more, if those do not weigh too much. The log weighs its
+	// bytes, 2 KiB for each entry and 512 bytes for each change, for the time that they take.
 	// Zero takes the defaults. Tests take less, to see often what is rare otherwise.
 	SnapshotBytes int64
 	TrailingLogs  uint64

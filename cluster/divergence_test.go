@@ -413,7 +413,7 @@ func sufferRightly(t *testing.T, seed uint64) {
 	c := clustertest.Prepare(t, 3, func(cfg *cluster.Config) {
 		w.configure(cfg)
 		withDisk(cfg)
-		cfg.SnapshotBytes, cfg.TrailingLogs, cfg.HistoryKeep = 8<<10, 4, 20
+		cfg.SnapshotBytes, cfg.TrailingLogs, cfg.HistoryKeep = 128<<10, 4, 20
 	})
 	more := c.Add()
 	for _, n := range c.Nodes {

@@ -28,14 +28,16 @@ const (
 // one, and the node is told to stop. A call that hangs poisons it, too; whoever waits for
 // a write that hangs gets the error, and when the write lands later nobody hears of it.
 //
-// It is a raft.LogStore and a raft.StableStore. Its methods may be called concurrently,
-// writes of the log by one goroutine at a time, as raft does.
+// It is a raft.LogStore and a raft.StableStore. Its methods may be called concurrently: entries
+// are stored, and removed at the end, by one goroutine at a time, as raft does; at the beginning
+// they are removed beside that, when a snapshot has been taken.
 type failStop struct {
 	log       raft.LogStore
 	stable    raft.StableStore
 	snapshots raft.SnapshotStore
 	file      string // what errors call the stores
 	retained  int    // snapshots whose log compaction leaves
+	checked   bool   // every entry was read when the log was opened
 
 	failed func(error)                            // told of the first failure, by whoever met it; may be nil
 	wrote  func(op operation, took time.Duration) // told of every write; may be nil
@@ -50,6 +52,17 @@ type failStop struct {
 
 // span is what a log holds: all entries from first to last. A log without entries has zeros.
 type span struct{ first, last uint64 }
+
+// without returns what is left when the entries at one end, or all, are removed.
+func (s span) without(from, to uint64) span {
+	switch {
+	case from > s.first:
+		return span{s.first, from - 1}
+	case to < s.last:
+		return span{max(s.first, to+1), s.last}
+	}
+	return span{}
+}
 
 func (s span) empty() bool                { return s.last == 0 }
 func (s span) holds(index uint64) bool    { return index > 0 && s.first <= index && index <= s.last }
@@ -76,7 +89,7 @@ func (o operation) String() string {
 // openFailStop puts the stores of a node behind a failStop.
 func openFailStop(s *Storage) (*failStop, error) {
 	f := &failStop{
-		log: s.Log, stable: s.Stable, snapshots: s.Snapshots, file: s.Name, retained: s.Retained,
+		log: s.Log, stable: s.Stable, snapshots: s.Snapshots, file: s.Name, retained: s.Retained, checked: s.Checked,
 		poisoned: make(chan struct{}), underway: make(map[*operation]struct{}),
 	}
 	if f.file == "" {

@@ -82,6 +82,72 @@ func TestSpanOfTheLog(t *testing.T) {
 	}
 }
 
+// slowList lets others act while the snapshots are being listed, as compaction does first of all.
+type slowList struct {
+	listed
+	meanwhile func()
+}
+
+func (l *slowList) List() ([]*raft.SnapshotMeta, error) {
+	if l.meanwhile != nil {
+		l.meanwhile()
+	}
+	return l.listed.List()
+}
+
+// between is a log that lets others act while entries are being stored.
+type between struct {
+	raft.LogStore
+	meanwhile func()
+}
+
+func (b *between) StoreLogs(logs []*raft.Log) error {
+	if b.meanwhile != nil {
+		b.meanwhile()
+	}
+	return b.LogStore.StoreLogs(logs)
+}
+
+// TestCompactionBesideWrites has entries stored in the middle of a compaction, and a compaction in the middle
+// of storing: none of what was stored is lost or sought where it is not.
+func TestCompactionBesideWrites(t *testing.T) {
+	for _, c := range []struct {
+		what       string
+		compacting bool // entries are stored within the compaction, not the other way round
+	}{{"stored within", true}, {"compacted within", false}} {
+		store := raft.NewInmemStore()
+		log, snapshots := &between{LogStore: store}, &slowList{listed: listed{indexes: []uint64{8, 5}}}
+		disk, err := openFailStop(&Storage{Log: log, Stable: store, Snapshots: snapshots, Retained: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range uint64(10) {
+			if err := disk.StoreLog(&raft.Log{Index: i + 1, Term: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		another := func() error { return disk.StoreLog(&raft.Log{Index: 11, Term: 1}) }
+		compact := func() error { return disk.DeleteRange(1, 5) }
+		var inner error
+		if c.compacting {
+			snapshots.meanwhile = func() { inner = another() }
+			err = compact()
+		} else {
+			log.meanwhile = func() { log.meanwhile = nil; inner = compact() }
+			err = another()
+		}
+		if err := errors.Join(err, inner, disk.StoreLog(&raft.Log{Index: 12, Term: 1})); err != nil {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		if disk.span != (span{6, 12}) {
+			t.Errorf("%s: the log is taken to have %v", c.what, disk.span)
+		}
+		if last, err := disk.check(); err != nil || last.Index != 12 {
+			t.Errorf("%s: entry %d is the last that is there, %v", c.what, last.Index, err)
+		}
+	}
+}
+
 // TestSealKeepsExtensions has what other layers put into an entry come back as it was, and nothing
 // of an entry be changed that raft holds.
 func TestSealKeepsExtensions(t *testing.T) {

@@ -70,21 +70,20 @@ func (s *failStop) StoreLogs(logs []*raft.Log) error {
 	old := s.span
 	s.mu.Unlock()
 	if !old.empty() && from > old.last+1 {
-		if err := s.remove(old.first, old.last, span{}); err != nil {
+		if err := s.remove(old.first, old.last); err != nil {
 			return err
 		}
-		old = span{}
 	}
 	sealed := sealAll(logs)
 	if err := s.write(operation{what: "storing", from: from, to: to}, func() error { return s.log.StoreLogs(sealed) }); err != nil {
 		return err
 	}
-	if old.empty() {
-		old.first = from
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.span = span{old.first, max(old.last, to)}
+	if s.span.empty() { // compaction may have moved the beginning meanwhile
+		s.span.first = from
+	}
+	s.span.last = max(s.span.last, to)
 	return nil
 }
 
@@ -99,10 +98,7 @@ func (s *failStop) DeleteRange(from, to uint64) error {
 		return nil
 	}
 	if to >= log.last {
-		if from <= log.first {
-			return s.remove(log.first, log.last, span{})
-		}
-		return s.remove(from, log.last, span{log.first, from - 1})
+		return s.remove(max(from, log.first), log.last)
 	}
 	if from > log.first {
 		return fmt.Errorf("removing log entries %d to %d would leave a hole in the log, which has %d to %d", from, to, log.first, log.last)
@@ -114,7 +110,7 @@ func (s *failStop) DeleteRange(from, to uint64) error {
 	if to = min(to, held); to < log.first {
 		return nil
 	}
-	return s.remove(log.first, to, span{to + 1, log.last})
+	return s.remove(log.first, to)
 }
 
 // held returns up to which index the log is held by every snapshot that is retained.
@@ -127,17 +123,18 @@ func (s *failStop) held() (uint64, error) {
 	return taken[oldest].Index, nil
 }
 
-// remove removes entries, so that others are left. Nobody looks for them from then on.
-func (s *failStop) remove(from, to uint64, left span) error {
+// remove removes entries at one end of the log. Nobody looks for them from then on. What is written
+// at the other end meanwhile stays: compaction runs beside the writes.
+func (s *failStop) remove(from, to uint64) error {
 	s.mu.Lock()
-	s.span = left
+	s.span = s.span.without(from, to)
 	s.deletions++
 	s.mu.Unlock()
 	return s.write(operation{what: "removing", from: from, to: to}, func() error { return s.log.DeleteRange(from, to) })
 }
 
-// check reads the whole log: each entry must be there, and as it was written. It returns
-// the last one, zero if there is none.
+// check reads the whole log, unless that was done when it was opened: each entry must be there, and
+// as it was written. It returns the last one, zero if there is none.
 func (s *failStop) check() (last raft.Log, err error) {
 	s.mu.Lock()
 	log := s.span
@@ -145,16 +142,27 @@ func (s *failStop) check() (last raft.Log, err error) {
 	if log.empty() {
 		return last, nil
 	}
-	for index := log.first; index <= log.last; index++ {
-		before := last.Term
+	first := log.first
+	if s.checked {
+		first = log.last
+	}
+	for index := first; index <= log.last; index++ {
+		before := last
 		last = raft.Log{}
 		if err := s.GetLog(index, &last); err != nil {
 			return last, err
 		}
-		if last.Term < before {
-			op := operation{what: "reading", from: index, to: index}
-			return last, s.fail(op, fmt.Errorf("it is of term %d, and the one before of %d", last.Term, before))
+		if err := follows(before, last); err != nil {
+			return last, s.fail(operation{what: "reading", from: index, to: index}, err)
 		}
 	}
 	return last, nil
+}
+
+// follows checks that an entry can come after another, zero for none.
+func follows(before, l raft.Log) error {
+	if l.Term < before.Term {
+		return fmt.Errorf("entry %d is of term %d, and the one before of %d", l.Index, l.Term, before.Term)
+	}
+	return nil
 }

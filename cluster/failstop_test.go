@@ -157,7 +157,7 @@ func TestHungSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clustertest.Prepare(t, 1, func(cfg *cluster.Config) {
 			seeded(cfg)
-			cfg.SnapshotBytes = 2000
+			cfg.SnapshotBytes = 32 << 10
 		})
 		n := c.Nodes[0]
 		disk := on(c)[n.ID]
@@ -187,7 +187,7 @@ func TestFailedSnapshotIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clustertest.Prepare(t, 1, func(cfg *cluster.Config) {
 			seeded(cfg)
-			cfg.SnapshotBytes = 2000
+			cfg.SnapshotBytes = 32 << 10
 		})
 		n := c.Nodes[0]
 		disk := on(c)[n.ID]

@@ -46,9 +46,12 @@ type pages struct {
 // keyRange is where the keys of a page must be: from first on, below end if there is one.
 type keyRange struct{ first, end []byte }
 
-// checkPages finds damage in a file of the library that nobody writes to. keys has what is
-// to be true of the keys of each bucket; there are no other buckets.
-func checkPages(path string, keys map[string]func(key []byte) bool) error {
+// buckets have, by their names, what checks the records of each bucket, in the order of their keys.
+type buckets map[string]func(key, value []byte) error
+
+// checkPages finds damage in a file of the library that nobody writes to and that has no other
+// buckets than these. What the checks are given is valid until they return.
+func checkPages(path string, b buckets) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -59,25 +62,25 @@ func checkPages(path string, keys map[string]func(key []byte) bool) error {
 		return err
 	}
 	p := &pages{file: file, length: info.Size(), seen: make(map[uint64]bool)}
-	return p.check(keys)
+	return p.check(b)
 }
 
-// check checks the file. keys are those of checkPages.
-func (p *pages) check(keys map[string]func(key []byte) bool) error {
+// check checks the file, which has these buckets.
+func (p *pages) check(b buckets) error {
 	root, err := p.meta()
 	if err != nil {
 		return err
 	}
 	return p.page(root, keyRange{}, func(flags uint32, key, value []byte) error {
-		fits := keys[string(key)]
-		if flags != bucketEntry || fits == nil || len(value) < bucketHead {
+		check := b[string(key)]
+		if flags != bucketEntry || check == nil || len(value) < bucketHead {
 			return fmt.Errorf("%q is no bucket of the log", key)
 		}
-		record := func(flags uint32, key, _ []byte) error {
-			if flags != 0 || !fits(key) {
+		record := func(flags uint32, key, value []byte) error {
+			if flags != 0 {
 				return fmt.Errorf("%q is no key of its bucket", key)
 			}
-			return nil
+			return check(key, value)
 		}
 		if root := binary.NativeEndian.Uint64(value); root != 0 {
 			return p.page(root, keyRange{}, record)

@@ -31,7 +31,7 @@ func TestHealthyFiles(t *testing.T) {
 				}
 				entries = append(entries, &raft.Log{Index: last, Term: uint64(round), Data: make([]byte, size)})
 			}
-			if err := log.StoreLogs(entries); err != nil {
+			if err := log.StoreLogs(sealAll(entries)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -11,14 +11,15 @@ import (
 )
 
 const (
-	// A snapshot is taken when the log since the last one exceeds this, or the size of
-	// the last snapshot if that is more: writing snapshots then costs no more than
-	// writing the log does. See [Config.SnapshotBytes].
+	// A snapshot is taken when the log since the last one weighs more than this, or than the
+	// size of the last snapshot if that is more. So a node applies again for a second or so when
+	// it comes back, and writing snapshots costs no more than writing the log does: the store
+	// writes several pages for each entry. See [Config.SnapshotBytes].
 	snapshotBytes = 64 << 20
 
 	// Behind what the older snapshot needs, the log keeps this many entries more, as long
-	// as they are not above so many bytes, so that a follower that is a little behind needs
-	// no snapshot. An entry may hold one command or a thousand.
+	// as they do not weigh more than so many bytes, so that a follower that is a little behind
+	// needs no snapshot. An entry may hold one command or a thousand.
 	trailingEntries = 4096
 	trailingBytes   = 32 << 20
 
@@ -100,10 +101,10 @@ func (t *snapshotTaker) take(ctx context.Context) error {
 	return err
 }
 
-// trailing returns how many entries the log keeps behind a snapshot, if so many bytes came
-// in so many entries since the snapshot before, and at most so many more are to stay. It is
-// one at least: raft removes entries up to the end of the log only when they conflict.
-func trailing(entries uint64, bytes int64, more uint64) uint64 {
-	average := max(uint64(bytes)/max(entries, 1), 1)
+// trailing returns how many entries the log keeps behind a snapshot, if those since the snapshot
+// before are so many and have that weight, and at most so many more are to stay. It is one at
+// least: raft removes entries up to the end of the log only when they conflict.
+func trailing(entries uint64, weight int64, more uint64) uint64 {
+	average := max(uint64(weight)/max(entries, 1), 1)
 	return max(entries+min(more, trailingBytes/average), 1)
 }

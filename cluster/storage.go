@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
@@ -25,6 +27,10 @@ type Storage struct {
 	Stable    raft.StableStore
 	Snapshots raft.SnapshotStore
 	Close     func() error // may be nil
+
+	// Checked says that every entry of Log was read when it was opened, and was as it had been
+	// written. Otherwise the node reads them when it starts.
+	Checked bool
 
 	// Name is what errors call the log and the stable store: their file. May be empty.
 	Name string
@@ -72,7 +78,7 @@ func OpenDir(dir string, logger hclog.Logger) (*Storage, error) {
 		return nil, errors.Join(fmt.Errorf("%w: opening the snapshots in %s: %w", ErrDiskFailed, dir, err), log.Close())
 	}
 	return &Storage{
-		Log: log, Stable: log, Snapshots: snapshots, Close: log.Close, Name: file, Retained: retainedSnapshots,
+		Log: log, Stable: log, Snapshots: snapshots, Close: log.Close, Checked: true, Name: file, Retained: retainedSnapshots,
 		Free: func() (uint64, error) { return freeSpace(dir) },
 	}, nil
 }
@@ -106,12 +112,45 @@ func checkFile(file string) error {
 	})
 }
 
-// logBuckets are the buckets in the file of the log, the library's, and what their keys can be.
-func logBuckets() map[string]func(key []byte) bool {
-	return map[string]func(key []byte) bool{
-		"logs": func(key []byte) bool { return len(key) == 8 },
-		"conf": func(key []byte) bool { return slices.Contains(stableKeys(), string(key)) },
+// logBuckets are the buckets in the file of the log, the library's, and what their records can be.
+// The values of the second are checked when they are read.
+func logBuckets() buckets {
+	return buckets{
+		"logs": (&logReader{}).next,
+		"conf": func(key, _ []byte) error {
+			if !slices.Contains(stableKeys(), string(key)) {
+				return fmt.Errorf("%q is no key of what is kept beside the log", key)
+			}
+			return nil
+		},
 	}
+}
+
+// logReader reads the records of the log as the library writes them, from the first on. It decodes
+// with one handle: the library makes one for each entry, which takes ten times as long.
+type logReader struct {
+	handle codec.MsgpackHandle
+	last   raft.Log // its data is only valid while it is read
+}
+
+// next checks the next record.
+func (r *logReader) next(key, value []byte) error {
+	if len(key) != 8 {
+		return fmt.Errorf("%q is no index of an entry", key)
+	}
+	index := binary.BigEndian.Uint64(key)
+	before := r.last
+	r.last = raft.Log{}
+	if err := codec.NewDecoderBytes(value, &r.handle).Decode(&r.last); err != nil {
+		return fmt.Errorf("entry %d: %w", index, err)
+	}
+	if err := unseal(&r.last, index); err != nil {
+		return err
+	}
+	if before.Index > 0 && index != before.Index+1 {
+		return fmt.Errorf("entry %d follows entry %d", index, before.Index)
+	}
+	return follows(before, r.last)
 }
 
 // stableKeys are the keys of all that is kept beside the log: raft's and ours.

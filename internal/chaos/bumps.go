@@ -54,7 +54,7 @@ func (o *BumpOptions) withDefaults() {
 // snapshots come often.
 func (o *BumpOptions) configure(cfg *cluster.Config) {
 	cfg.Seed = func() (fsm.Migrate, error) { return fsm.Migrate{Source: "test", Entities: entities()}, nil }
-	cfg.SnapshotBytes, cfg.TrailingLogs = 8<<10, 4
+	cfg.SnapshotBytes, cfg.TrailingLogs = 128<<10, 4
 	if o.Keyless {
 		cfg.HistoryKeep = 50
 	}

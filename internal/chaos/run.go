@@ -52,7 +52,7 @@ type Report struct {
 func (o *Options) configure(cfg *cluster.Config) {
 	cfg.Seed = clustertest.Seed
 	cfg.HistoryKeep = o.HistoryKeep
-	cfg.SnapshotBytes, cfg.TrailingLogs = 16<<10, 4
+	cfg.SnapshotBytes, cfg.TrailingLogs = 256<<10, 4
 }
 
 // The limits of what must happen in the end, when all is well again.
