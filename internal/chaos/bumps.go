@@ -77,7 +77,7 @@ func RunBumps(t *testing.T, o BumpOptions) *Report {
 	w := v.world()
 	w.SnapshotsTake = 60 * v.unit
 	v.slow(rand.New(rand.NewPCG(o.Seed, 2)), 2*time.Millisecond)
-	c := &crowd{v: v, w: w, think: o.Think, keyed: !o.Keyless, seldom: o.Seldom}
+	c := &crowd{v: v, w: w, unit: v.unit, think: o.Think, keyed: !o.Keyless, seldom: o.Seldom}
 	if err := c.gather(o.Seed, o.Direct, o.Web); err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func (in *injector) history() *bumpcheck.History {
 				continue
 			}
 			h.Transactions = append(h.Transactions, transactionOf(r.Transaction))
-			h.Names = append(h.Names, nameOf(r.Transaction))
+			h.Names = append(h.Names, nameOf(r.Transaction.Actor, r.Transaction.Request))
 		}
 	})
 	if err != nil {
@@ -194,13 +194,17 @@ func (in *injector) history() *bumpcheck.History {
 	if end.StateHash() != agreed.StateHash() {
 		in.w.Fail("the nodes have another state than their logs come to")
 	}
-	key := agreed.Cluster().Key
-	h.Sign = func(payload string) string {
+	h.Sign = signer(agreed.Cluster().Key)
+	return h
+}
+
+// signer returns what signs receipts with a key.
+func signer(key []byte) func(payload string) string {
+	return func(payload string) string {
 		mac := hmac.New(sha256.New, key)
 		mac.Write([]byte(payload))
 		return hex.EncodeToString(mac.Sum(nil))
 	}
-	return h
 }
 
 // Add adds what came of another run.

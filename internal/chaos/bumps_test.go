@@ -67,7 +67,7 @@ func TestBumps(t *testing.T) {
 		t.Error(err)
 	}
 	if *ledger != "" {
-		if err := enter(*ledger, total, ran, violations); err != nil {
+		if err := enter(*ledger, "virtual", total, ran, violations); err != nil {
 			t.Error(err)
 		}
 	}
@@ -98,8 +98,8 @@ func summary(r *chaos.Report) string {
 		r.Virtual.Round(time.Second), effective, without, r.Operations(), 100*r.Unknown(), r.Slowest)
 }
 
-// enter appends a line to the ledger.
-func enter(file string, r *chaos.Report, seeds, violations int) error {
+// enter appends a line to the ledger. kind is what the time is: virtual or real.
+func enter(file, kind string, r *chaos.Report, seeds, violations int) error {
 	_, err := os.Stat(file)
 	fresh := os.IsNotExist(err)
 	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, fs.FileMode(0o644))
@@ -116,12 +116,12 @@ func enter(file string, r *chaos.Report, seeds, violations int) error {
 	}
 	w := csv.NewWriter(f)
 	if fresh {
-		w.Write([]string{"date", "commit", "time", "first seed", "seeds", "virtual seconds", "operations", "acknowledged", "refused",
+		w.Write([]string{"date", "commit", "time", "first seed", "seeds", "seconds", "operations", "acknowledged", "refused",
 			"not applied", "unknown", "reads", "faults", "faults without effect", "violations", "faults by class"})
 	}
 	count := func(name string) string { return strconv.Itoa(r.Counts[name]) }
 	w.Write([]string{
-		time.Now().UTC().Format(time.DateOnly), *commit, "virtual", strconv.FormatUint(*first, 10), strconv.Itoa(seeds),
+		time.Now().UTC().Format(time.DateOnly), *commit, kind, strconv.FormatUint(*first, 10), strconv.Itoa(seeds),
 		strconv.Itoa(int(r.Virtual.Seconds())), strconv.Itoa(r.Operations()), count("writes acknowledged"), count("writes refused"),
 		count("writes not applied"), count("writes of unknown outcome"), count("reads"), strconv.Itoa(effective),
 		strconv.Itoa(without), strconv.Itoa(violations), strings.Join(classes, "; "),

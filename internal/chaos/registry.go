@@ -40,18 +40,19 @@ func entityOf(e *fsm.Entity) bumpcheck.Entity {
 	}
 }
 
-// nameOf returns the name of the request that a transaction came of. Those who speak to nodes
+// nameOf returns the name of the request that a transaction came of, by its actor and the
+// request in normal form. Those who speak to nodes
 // directly say it as the actor, others in what they write.
-func nameOf(t *fsm.Transaction) string {
-	if t.Actor != anonymous {
-		return t.Actor
+func nameOf(actor string, normal []byte) string {
+	if actor != anonymous {
+		return actor
 	}
 	var request struct {
 		Reason      string
 		DisplayName string
 		Requests    []struct{ Reason string }
 	}
-	if err := json.Unmarshal(t.Request, &request); err != nil {
+	if err := json.Unmarshal(normal, &request); err != nil {
 		return "unreadable: " + err.Error()
 	}
 	for _, r := range request.Requests {

@@ -14,8 +14,9 @@ import (
 
 // crowd is everyone who reads and writes in a run with bumps.
 type crowd struct {
-	v      *virtual
+	v      *virtual // nil if all are over HTTP
 	w      *World
+	unit   time.Duration // how long a follower waits for a leader: what is long, and what is short
 	think  time.Duration // up to so long between two requests of a user
 	keyed  bool          // some writes have idempotency keys
 	seldom int           // one in so many writes repeats one that was answered before
@@ -153,9 +154,9 @@ func (u *user) pick() *clustertest.Node {
 // limit is how long a request may take. Some users have no patience.
 func (u *user) limit() time.Duration {
 	if u.rng.IntN(16) == 0 {
-		return 2*time.Millisecond + upTo(u.rng, u.v.unit)
+		return 2*time.Millisecond + upTo(u.rng, u.unit)
 	}
-	return 10*u.v.unit + upTo(u.rng, 20*u.v.unit)
+	return 10*u.unit + upTo(u.rng, 20*u.unit)
 }
 
 // entity returns an entity to read or write: in half of all cases one of the few that everyone

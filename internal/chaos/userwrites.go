@@ -57,7 +57,7 @@ func (u *user) write() {
 		if w.Outcome == bumpcheck.Acknowledged || w.Outcome == bumpcheck.Refused || w.Outcome == bumpcheck.Unknown && !u.keyed || u.stopped() {
 			break
 		}
-		<-time.After(upTo(u.rng, u.v.unit/4))
+		<-time.After(upTo(u.rng, u.unit/4))
 	}
 	if twins {
 		u.settle(&w, <-twin)

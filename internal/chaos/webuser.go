@@ -47,7 +47,7 @@ func (u *webUser) act() {
 			if u.keyed && !u.stopped() {
 				ctx, cancel = context.WithTimeout(context.Background(), 4*u.limit())
 				defer cancel()
-				<-time.After(upTo(u.rng, u.v.unit))
+				<-time.After(upTo(u.rng, u.unit))
 				continue
 			}
 		case bumpcheck.Refused:

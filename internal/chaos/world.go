@@ -98,6 +98,15 @@ func (w *World) Count(what string, n int) {
 	w.counts[what] += n
 }
 
+// Fault counts a fault, apart from others if it had no effect.
+func (w *World) Fault(name string, bit bool) {
+	if !bit {
+		w.Count(ineffective+name, 1)
+		return
+	}
+	w.Count("fault: "+name, 1)
+}
+
 // Counts returns what was counted.
 func (w *World) Counts() map[string]int {
 	w.mu.Lock()

@@ -56,8 +56,7 @@ type Node struct {
 	DataDir string
 
 	log     *os.File
-	process *exec.Cmd // nil while it does not run
-	exited  chan error
+	process *Process // nil while it does not run
 	ports   *loopback.Ports
 }
 
@@ -134,23 +133,20 @@ func (c *Cluster) Start(n *Node) {
 	c.t.Helper()
 	args := append([]string{"serve", "--node-id", n.ID, "--data-dir", n.DataDir, "--http", n.HTTP, "--raft", n.Raft,
 		"--peers", c.Peers()}, c.args...)
-	n.process = exec.Command(c.binary, args...)
-	n.process.Stdout, n.process.Stderr = n.log, n.log
-	if err := n.process.Start(); err != nil {
-		c.t.Fatalf("starting %s: %v", n.ID, err)
+	process, err := StartProcess(c.binary, n.log, args...)
+	if err != nil {
+		c.t.Fatalf("%s: %v", n.ID, err)
 	}
-	n.exited = make(chan error, 1)
-	process, exited := n.process, n.exited
-	go func() { exited <- process.Wait() }()
+	n.process = process
 }
 
 // Kill ends processes with SIGKILL, all of them before it waits for the first.
 func (c *Cluster) Kill(nodes ...*Node) {
 	for _, n := range nodes {
-		n.process.Process.Kill()
+		_ = n.process.Signal(os.Kill) // an error is that it has ended
 	}
 	for _, n := range nodes {
-		<-n.exited
+		<-n.process.Exited()
 		n.process = nil
 	}
 }
@@ -158,10 +154,13 @@ func (c *Cluster) Kill(nodes ...*Node) {
 // Signal sends a running process a signal.
 func (c *Cluster) Signal(n *Node, s os.Signal) {
 	c.t.Helper()
-	if err := n.process.Process.Signal(s); err != nil {
+	if err := n.process.Signal(s); err != nil {
 		c.t.Fatalf("sending %v to %s: %v", s, n.ID, err)
 	}
 }
+
+// Process returns a node's process, or nil if it does not run.
+func (c *Cluster) Process(n *Node) *Process { return n.process }
 
 // Log returns what a node has logged so far.
 func (c *Cluster) Log(n *Node) string {
@@ -181,10 +180,11 @@ func (c *Cluster) Stop(n *Node) error {
 
 // Exited waits for a process that was told to end, and returns how it did.
 func (c *Cluster) Exited(n *Node) error {
+	process := n.process
 	n.process = nil
 	select {
-	case err := <-n.exited:
-		return err
+	case <-process.Exited():
+		return process.Err()
 	case <-time.After(20 * time.Second):
 		return errors.New("the node did not stop in 20 s")
 	}

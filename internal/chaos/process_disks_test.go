@@ -1,0 +1,185 @@
+package chaos_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tesd/tesd/internal/e2e"
+)
+
+// diskFailed is the exit code of a node whose disk failed or whose data is damaged.
+const diskFailed = 9
+
+// canTrace reports whether system calls of other processes can be made to fail.
+func canTrace() bool {
+	sleep := exec.Command("sleep", "5")
+	if sleep.Start() != nil {
+		return false
+	}
+	defer sleep.Wait()
+	defer sleep.Process.Kill()
+	log, err := os.CreateTemp("", "strace")
+	if err != nil {
+		return false
+	}
+	defer os.Remove(log.Name())
+	defer log.Close()
+	t, err := attach(sleep.Process.Pid, log.Name(), "fdatasync", "delay_enter=1")
+	if err != nil {
+		return false
+	}
+	return t.detach() == nil
+}
+
+// tracer is an strace that tampers with a system call of a process.
+type tracer struct {
+	cmd *exec.Cmd
+	log string // of what it tampered with
+}
+
+// attach begins to tamper with a system call of a process, once it has begun.
+func attach(pid int, log, call, how string) (*tracer, error) {
+	cmd := exec.Command("strace", "-f", "-p", strconv.Itoa(pid), "-o", log, "-e", "trace="+call, "-e", "inject="+call+":"+how)
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	t := &tracer{cmd, log}
+	first := make([]byte, 512) // it says that it is attached, or why not
+	n, err := said.Read(first)
+	if err != nil || !bytes.Contains(first[:n], []byte("attached")) {
+		return nil, errors.Join(fmt.Errorf("strace said %q", first[:n]), err, t.detach())
+	}
+	return t, nil
+}
+
+// detach ends the tampering. What was made to wait goes on. An strace that itself waits for that is killed.
+func (t *tracer) detach() error {
+	_ = t.cmd.Process.Signal(os.Interrupt) // an error is that it has ended, with its process
+	killer := time.AfterFunc(2*time.Second, func() { _ = t.cmd.Process.Kill() })
+	defer killer.Stop()
+	err := t.cmd.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && !exit.Exited() {
+		return nil // a signal has ended it, as it should
+	}
+	return err
+}
+
+// tampered counts the calls that were tampered with.
+func (t *tracer) tampered() int {
+	log, err := os.ReadFile(t.log)
+	if err != nil {
+		return 0
+	}
+	return bytes.Count(log, []byte("(INJECTED)")) + bytes.Count(log, []byte("(DELAYED)"))
+}
+
+// traces has system calls of a node fail or take long, for so long or until the node stops. It
+// must say by its exit code that its disk is the reason.
+func (o *ordeal) traces(call, how string, limit time.Duration) func(*e2e.Node) (bool, error) {
+	return func(n *e2e.Node) (bit bool, err error) {
+		p := o.Process(n)
+		t, err := attach(p.PID(), filepath.Join(o.t.TempDir(), "calls"), call, how)
+		if err != nil {
+			return false, err
+		}
+		select {
+		case <-p.Exited():
+		case <-time.After(limit):
+		}
+		err = t.detach()
+		select { // a process that has ended is not seen to while one of its threads is held
+		case <-p.Exited():
+		case <-time.After(time.Second):
+		}
+		if p.Ended() {
+			if code := p.Code(); code != diskFailed {
+				return false, errors.Join(err, fmt.Errorf("%s ended with exit code %d, not %d", n.ID, code, diskFailed))
+			}
+		}
+		return p.Ended() || t.tampered() > 0, err
+	}
+}
+
+// damage flips a bit of a node's log, or cuts off its end, while the node is down. It must
+// refuse to start and name the file, and comes back without its data; or what was damaged is
+// not in use.
+func (o *ordeal) damage() error {
+	n := o.any()
+	o.Kill(n)
+	file := filepath.Join(n.DataDir, "raft.db")
+	what, err := o.spoil(file)
+	if err != nil {
+		return err
+	}
+	before := len(o.Log(n))
+	o.Start(n)
+	p, one := o.Process(n), o.Client(n)
+	o.Wait(n.ID+" neither ends nor is ready", time.Minute, func() bool {
+		_, err := one.Ready(o.t.Context())
+		return err == nil || p.Ended()
+	})
+	if !p.Ended() {
+		o.w.Fault(what, false)
+		return nil
+	}
+	said := o.Log(n)[before:]
+	if code := p.Code(); code != diskFailed || !strings.Contains(said, file) {
+		return fmt.Errorf("%s: %s ended with exit code %d, not %d, and said:\n%s", what, n.ID, code, diskFailed, said)
+	}
+	return o.rejoin(n, what)
+}
+
+// spoil damages a file.
+func (o *ordeal) spoil(file string) (what string, err error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	if o.rng.IntN(4) == 0 {
+		return "log torn", os.Truncate(file, int64(o.rng.IntN(len(content))))
+	}
+	at := o.rng.IntN(len(content))
+	for range 100 { // most of a file that has never been full is nothing
+		if content[at] != 0 {
+			break
+		}
+		at = o.rng.IntN(len(content))
+	}
+	content[at] ^= 1 << o.rng.IntN(8)
+	return "bit of the log flipped", os.WriteFile(file, content, 0o600)
+}
+
+// crowded lets a process have no more files open than it has, for a while.
+func (o *ordeal) crowded(n *e2e.Node) (bit bool, err error) {
+	const refusal = "too many open files"
+	before, pid := strings.Count(o.Log(n), refusal), o.Process(n).PID()
+	limit := func(files string) error {
+		out, err := exec.Command("prlimit", "--pid", strconv.Itoa(pid), "--nofile="+files+":").CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("prlimit: %w: %s", err, out)
+		}
+		return nil
+	}
+	if err := limit(strconv.Itoa(filesOf(pid))); err != nil {
+		return false, err
+	}
+	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
+		conn, err := net.DialTimeout("tcp", n.HTTP, time.Second) // which it cannot accept
+		if err == nil {
+			defer conn.Close()
+		}
+	}
+	return strings.Count(o.Log(n), refusal) > before, limit("4096")
+}

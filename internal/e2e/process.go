@@ -1,0 +1,67 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// Process is one run of the command. Its methods may be called concurrently.
+type Process struct {
+	cmd    *exec.Cmd
+	exited chan struct{}
+	err    error // how it ended; set before exited is closed
+}
+
+// StartProcess starts the command with arguments, and with both outputs going to a file. Whoever
+// starts a process waits for its end.
+func StartProcess(binary string, log *os.File, args ...string) (*Process, error) {
+	p := &Process{cmd: exec.Command(binary, args...), exited: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting a process: %w", err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+// PID returns the id of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Signal sends the process a signal. It returns an error if it has ended.
+func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
+
+// Exited is closed when the process has ended.
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+
+// Ended reports whether the process has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// Err waits for the end of the process and returns how it ended: nil for exit code 0.
+func (p *Process) Err() error {
+	<-p.exited
+	return p.err
+}
+
+// Code waits for the end of the process and returns its exit code; -1 if a signal ended it.
+func (p *Process) Code() int {
+	exit, ok := errors.AsType[*exec.ExitError](p.Err())
+	switch {
+	case p.err == nil:
+		return 0
+	case ok:
+		return exit.ExitCode()
+	}
+	return -1
+}
