@@ -257,22 +257,8 @@ func filesOf(pid int) int {
 func (o *ordeal) loseDisk() error {
 	n := o.any()
 	o.Kill(n)
-	return o.rejoin(n, "disk lost")
-}
-
-// rejoin has a node that does not run start without data and take its own place, which is the
-// documented way back.
-func (o *ordeal) rejoin(n *e2e.Node, name string) error {
-	if err := os.RemoveAll(n.DataDir); err != nil {
-		return err
-	}
-	o.Start(n)
-	o.Wait(n.ID+" cannot be added", time.Minute, func() bool {
-		o.revive()
-		_, err := o.Client().AddNode(o.t.Context(), client.NodeRequest{ID: n.ID, Address: n.Raft, Replace: true})
-		return err == nil
-	})
-	o.w.Fault(name, true)
+	o.readmit(n)
+	o.w.Fault("disk lost", true)
 	return nil
 }
 

@@ -138,7 +138,9 @@ func (o *ordeal) damage() error {
 	if code := p.Code(); code != diskFailed || !strings.Contains(said, file) {
 		return fmt.Errorf("%s: %s ended with exit code %d, not %d, and said:\n%s", what, n.ID, code, diskFailed, said)
 	}
-	return o.rejoin(n, what)
+	o.readmit(n)
+	o.w.Fault(what, true)
+	return nil
 }
 
 // spoil damages a file.
