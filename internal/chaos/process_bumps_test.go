@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -105,7 +106,7 @@ func (o *ordeal) calamities() []calamity {
 	}
 	if o.traced {
 		all = append(all,
-			calamity{"disk slow", o.traces("fdatasync", "delay_enter=40000", 2*time.Second)},
+			calamity{"disk slow", o.traces("fdatasync", "delay_enter=40000", time.Second)},
 			calamity{"disk fails", o.traces("fdatasync", "error=EIO:when=3+", 5*time.Second)},
 			calamity{"disk full", o.traces("pwrite64", "error=ENOSPC:when=5+", 5*time.Second)},
 			calamity{"disk hangs", o.traces("fdatasync", "delay_enter=30000000:when=3+", 15*time.Second)},
@@ -121,7 +122,7 @@ func (o *ordeal) suffer(end time.Time) error {
 	for again := true; again; again = time.Now().Before(end) && !o.t.Failed() {
 		for _, i := range o.rng.Perm(len(kinds)) {
 			struck := []calamity{kinds[i]}
-			for o.rng.IntN(4) == 0 && len(struck) < len(o.Nodes) {
+			for o.rng.IntN(2) == 0 && len(struck) < len(o.Nodes) {
 				struck = append(struck, kinds[o.rng.IntN(len(kinds))])
 			}
 			if err := o.strike(struck); err != nil {
@@ -142,12 +143,7 @@ func (o *ordeal) suffer(end time.Time) error {
 func (o *ordeal) strike(struck []calamity) error {
 	first := o.rng.IntN(len(o.Nodes))
 	if o.rng.IntN(2) == 0 {
-		leader := o.Leader()
-		for i, n := range o.Nodes {
-			if n == leader {
-				first = i
-			}
-		}
+		first = slices.Index(o.Nodes, o.Leader())
 	}
 	type outcome struct {
 		name string
@@ -298,14 +294,14 @@ func (o *ordeal) restarted(n *e2e.Node) (bool, error) {
 // stopped stops a process for longer than a lease.
 func (o *ordeal) stopped(n *e2e.Node) (bool, error) {
 	o.Signal(n, syscall.SIGSTOP)
-	<-time.After(1500 * time.Millisecond)
+	<-time.After(time.Second)
 	o.Signal(n, syscall.SIGCONT)
 	return true, nil
 }
 
 // starved has a process run for a tenth of the time.
 func (o *ordeal) starved(n *e2e.Node) (bool, error) {
-	for range 20 {
+	for range 12 {
 		o.Signal(n, syscall.SIGSTOP)
 		<-time.After(90 * time.Millisecond)
 		o.Signal(n, syscall.SIGCONT)
@@ -314,9 +310,12 @@ func (o *ordeal) starved(n *e2e.Node) (bool, error) {
 	return true, nil
 }
 
-// deposed has leadership handed over to a node.
+// deposed has leadership handed over, to the node or, if it leads, to another.
 func (o *ordeal) deposed(n *e2e.Node) (bool, error) {
 	before := o.Leader()
+	if before == n {
+		n = o.Nodes[(slices.Index(o.Nodes, n)+1)%len(o.Nodes)]
+	}
 	_, err := o.Client().TransferLeadership(o.t.Context(), client.TransferRequest{To: n.ID})
-	return err == nil && before != n, nil // it may fail while others suffer
+	return err == nil, nil // it may fail while others suffer
 }

@@ -177,7 +177,7 @@ func (o *ordeal) crowded(n *e2e.Node) (bit bool, err error) {
 	if err := limit(strconv.Itoa(filesOf(pid))); err != nil {
 		return false, err
 	}
-	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
+	for end := time.Now().Add(800 * time.Millisecond); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
 		conn, err := net.DialTimeout("tcp", n.HTTP, time.Second) // which it cannot accept
 		if err == nil {
 			defer conn.Close()
