@@ -34,10 +34,14 @@ func (u *webUser) act() {
 		return
 	}
 	w := bumpcheck.Write{Client: u.id, Request: bumpcheck.Request{Name: u.name()}, Call: u.clock.Add(1)}
+	lost := u.counts[countAttemptsLost]
 	for range 20 {
 		answer, err := u.ask(ctx, &w.Request)
 		w.Return = u.clock.Add(1)
 		w.Outcome = outcomeOf(err)
+		if w.Outcome == bumpcheck.NotApplied && u.counts[countAttemptsLost] > lost { // this time, but maybe before
+			w.Outcome = bumpcheck.Unknown
+		}
 		u.counts[countAttempts]++
 		switch w.Outcome {
 		case bumpcheck.Acknowledged:
