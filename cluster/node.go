@@ -256,19 +256,19 @@ func (n *Node) handOver(c *consensus) {
 		n.log.Warn("leadership is not handed over: a node did not take it in this term")
 		return
 	}
-	done := make(chan error, 1)
-	future := c.raft.LeadershipTransfer()
-	go func() { done <- future.Error() }() // the library may leave it open until raft shuts down
-	select {
-	case err := <-done:
-		if err != nil {
-			n.log.Warn("leadership could not be handed over", "error", err)
+	// What comes of it is seen in who leads: the library leaves its answer open for ever if raft is
+	// shut down before it comes to the request, as when it waits for the disk.
+	c.raft.LeadershipTransfer()
+	limit := time.After(min(n.cfg.Timing.Stop, 2*n.cfg.Timing.Heartbeat)) // raft gives up by then
+	for c.raft.State() == raft.Leader {
+		select {
+		case <-c.leader.get().until().Done():
+		case <-limit:
+			n.log.Warn("leadership could not be handed over in time")
 			return
 		}
-		n.log.Info("leadership handed over")
-	case <-time.After(n.cfg.Timing.Stop):
-		n.log.Warn("leadership could not be handed over in time")
 	}
+	n.log.Info("leadership handed over")
 }
 
 // stopRaft lets what was proposed come to an end, shuts raft down and ends its

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tesd/tesd/internal/chaos"
@@ -19,52 +18,54 @@ import (
 
 // What scripts/chaos bumps sets beside the rest.
 var (
-	bumpSeeds = flag.Int("chaos.bumpseeds", 6, "how many seeds of bumps to run at least")
-	storms    = flag.Int("chaos.storms", 60, "how many storms each seed of bumps gets")
-	ledger    = flag.String("chaos.ledger", "", "a file of comma-separated values to append what the run comes to")
-	commit    = flag.String("chaos.commit", "unknown", "the commit that the ledger names")
+	bumpSeeds  = flag.Int("chaos.bumpseeds", 12, "how many seeds of bumps to run at least")
+	storms     = flag.Int("chaos.storms", 20, "how many storms each seed of bumps gets")
+	jobs       = flag.Int("chaos.jobs", 0, "how many processes of one core each run seeds of bumps; 0 for this one alone")
+	isWorker   = flag.Bool("chaos.worker", false, "run the seeds of bumps that standard input names")
+	faults     = flag.Int("chaos.faults", 0, "how many faults with an effect the seeds of bumps must come to")
+	operations = flag.Int("chaos.operations", 0, "how many operations the seeds of bumps must come to")
+	ledger     = flag.String("chaos.ledger", "", "a file of comma-separated values to append what the run comes to")
+	commit     = flag.String("chaos.commit", "unknown", "the commit that the ledger names")
 )
 
 // TestBumps has users bump and read while clusters suffer in virtual time.
 func TestBumps(t *testing.T) {
 	least := *bumpSeeds
 	if testing.Short() {
-		least = min(least, 2)
+		least = min(least, 3)
 	}
-	total, violations := &chaos.Report{Counts: make(map[string]int)}, 0
 	began := time.Now()
 	end := began.Add(time.Duration(*minutes * float64(time.Minute)))
-	ran := 0
-	for seed := *first; ran < least || time.Now().Before(end); seed++ {
-		ran++
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			violations++ // unless it comes to an end
-			var r *chaos.Report
-			synctest.Test(t, func(t *testing.T) { r = chaos.RunBumps(t, bumpOptions(seed)) })
-			found := append(r.Violations, r.Failures...)
-			for _, err := range found {
-				t.Error(err)
-			}
-			violations += len(found) - 1
-			t.Log(summary(r))
-			total.Add(r)
-		})
+	total, ran, violations := &chaos.Report{Counts: make(map[string]int)}, 0, 0
+	seeds := func() (seed uint64, ok bool) {
+		if ok = ran < least || time.Now().Before(end); ok {
+			ran++
+		}
+		return *first + uint64(ran) - 1, ok
+	}
+	each := func(o outcome) {
+		for _, found := range o.Found {
+			t.Errorf("seed %d: %s", o.Seed, found)
+		}
+		violations += len(o.Found)
+		if o.Report != nil {
+			t.Logf("seed %d: %s", o.Seed, summary(o.Report))
+			total.Add(o.Report)
+		}
+	}
+	if *jobs > 0 {
+		farm(t, *jobs, seeds, each)
+	} else {
+		for seed, ok := seeds(); ok; seed, ok = seeds() {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) { each(runSeed(t, seed)) })
+		}
 	}
 	effective, _ := total.Faults()
 	t.Logf("%d seeds in %v, %d violations: %s", ran, time.Since(began).Round(time.Second), violations, summary(total))
 	t.Log(list(total.Counts))
-	switch {
-	case total.Operations() < 2000*ran || effective < *storms/4*ran:
-		t.Error("too little has happened for it to prove anything")
-	case total.Unknown() > 0.2:
-		t.Errorf("of %.0f %% of the writes nobody knows the outcome", 100*total.Unknown())
-	}
-	classes := chaos.FrequentFaults()
-	if ran >= 20 { // the others are rare
-		classes = chaos.StormFaults()
-	}
-	if err := total.Least(1, classes...); err != nil && ran >= 4 {
-		t.Error(err)
+	enough(t, total, ran)
+	if effective < *faults || total.Operations() < *operations {
+		t.Errorf("%d faults and %d operations, want %d and %d at least", effective, total.Operations(), *faults, *operations)
 	}
 	if *ledger != "" {
 		if err := enter(*ledger, "virtual", total, ran, violations); err != nil {
@@ -73,12 +74,33 @@ func TestBumps(t *testing.T) {
 	}
 }
 
-// bumpOptions makes up what a seed is like: mostly three nodes and users of the nodes themselves,
-// since those cost little.
+// enough asks of some seeds that what they came to can prove something.
+func enough(t *testing.T, total *chaos.Report, seeds int) {
+	effective, _ := total.Faults()
+	switch {
+	case total.Operations() < 1000*seeds || effective < *storms*seeds:
+		t.Error("too little has happened for it to prove anything")
+	case total.Unknown() > 0.2:
+		t.Errorf("of %.0f %% of the writes nobody knows the outcome", 100*total.Unknown())
+	}
+	classes := chaos.FrequentFaults()
+	if seeds >= 40 { // the others are rare
+		classes = chaos.StormFaults()
+	}
+	if err := total.Least(1, classes...); err != nil && seeds >= 12 {
+		t.Error(err)
+	}
+}
+
+// bumpOptions makes up what a seed is like: mostly three nodes and few users of the nodes themselves,
+// since those cost little. Many users cost little for what they do, since they share rounds.
 func bumpOptions(seed uint64) chaos.BumpOptions {
 	o := chaos.BumpOptions{Seed: seed, Storms: *storms, Direct: 12, Think: 60 * time.Millisecond, Keyless: seed%4 == 1}
-	if seed%8 == 3 {
-		o.Direct, o.Think, o.Storms = 96, 20*time.Millisecond, o.Storms/2
+	switch {
+	case seed%6 == 3:
+		o.Direct, o.Think, o.Storms = 160, 10*time.Millisecond, o.Storms/2
+	case seed%16 == 7: // a long history
+		o.Storms *= 3
 	}
 	if seed%5 == 0 {
 		o.Nodes = 5

@@ -12,20 +12,20 @@ const ineffective = "no effect, "
 // recoveryTakes bounds how long writes may fail after the last fault of a storm.
 const recoveryTakes = time.Minute
 
-// storms injects faults of the named classes, one to three at once, so many times. After each
-// storm some writes must be acknowledged. It returns how long that took at worst.
+// A storm is so many chains of faults at once, at most, and in each so many after each other.
+const (
+	mostAtOnce = 3
+	mostInARow = 4
+)
+
+// storms has faults of the named classes strike, so many storms of them. After each some writes
+// must be acknowledged. It returns how long that took at worst.
 func (in *injector) storms(c *crowd, storms int, names []string) (slowest time.Duration) {
 	for i := range storms {
 		var group sync.WaitGroup
-		for k, name := range in.storm(names) {
+		for k, chain := range in.storm(names) {
 			f := &injector{v: in.v, w: in.w, rng: rand.New(rand.NewPCG(in.rng.Uint64(), uint64(i*10+k))), busy: in.busy}
-			group.Go(func() {
-				f.some(0.5)
-				if !f.classes()[name]() {
-					name = ineffective + name
-				}
-				in.w.Count(name, 1)
-			})
+			group.Go(func() { f.strike(chain) })
 		}
 		group.Wait()
 		in.v.Net.HealAll()
@@ -39,24 +39,36 @@ func (in *injector) storms(c *crowd, storms int, names []string) (slowest time.D
 	return slowest
 }
 
-// storm chooses the faults of a storm. Those that need a cluster that is well come with none
-// that takes a node away.
-func (in *injector) storm(names []string) (some []string) {
-	for range 1 + in.rng.IntN(3) {
-		some = append(some, names[in.rng.IntN(len(names))])
-	}
-	for _, name := range some {
-		if delicate(name) {
-			kept := []string{name}
-			for _, other := range some {
-				if mild(other) {
-					kept = append(kept, other)
-				}
-			}
-			return kept
+// strike has faults strike one after the other.
+func (in *injector) strike(chain []string) {
+	for _, name := range chain {
+		in.some(0.5)
+		if !in.classes()[name]() {
+			name = ineffective + name
 		}
+		in.w.Count(name, 1)
 	}
-	return some
+}
+
+// storm chooses the faults of a storm, in chains. With one that needs a cluster that is well come
+// only such as take no node away.
+func (in *injector) storm(names []string) (all [][]string) {
+	one := func() string { return names[in.rng.IntN(len(names))] }
+	first := one()
+	admitted := func(name string) bool { return !delicate(name) }
+	if delicate(first) {
+		all, admitted = append(all, []string{first}), mild
+	}
+	for range 1 + in.rng.IntN(mostAtOnce) {
+		var chain []string
+		for range 1 + in.rng.IntN(mostInARow) {
+			if name := one(); admitted(name) {
+				chain = append(chain, name)
+			}
+		}
+		all = append(all, chain)
+	}
+	return all
 }
 
 // delicate faults are changes of the cluster that an operator makes when it is well.
