@@ -137,7 +137,7 @@ func TestLeaderStopsBesideAHungDisk(t *testing.T) {
 			go leader.Propose(t.Context(), patch("api:a"))
 			<-time.After(50 * time.Millisecond)
 			time.AfterFunc(5*time.Second, resume) // when it has given up waiting, and shuts raft down
-			c.Stop(leader) // with an error or not
+			c.Stop(leader)                        // with an error or not
 			c.Leader(leader)
 		})
 	}

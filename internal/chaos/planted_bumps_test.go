@@ -47,7 +47,7 @@ func TestPlantedBugs(t *testing.T) {
 				var r *chaos.Report
 				synctest.Test(t, func(t *testing.T) {
 					o := chaos.BumpOptions{
-						Seed: uint64(100*i) + seed, Storms: 12, Faults: test.faults, Direct: 32, Think: 40 * time.Millisecond,
+						Seed: uint64(100*i) + seed, Storms: 6, Faults: test.faults, Direct: 32, Think: 40 * time.Millisecond,
 					}
 					test.plant(&o)
 					if o.Seams.Fault != nil {
@@ -81,7 +81,7 @@ func finding(r *chaos.Report, says []string) error {
 func TestNothingPlanted(t *testing.T) {
 	for seed := range uint64(3) {
 		synctest.Test(t, func(t *testing.T) {
-			r := chaos.RunBumps(t, chaos.BumpOptions{Seed: seed, Storms: 12, Direct: 32, Think: 40 * time.Millisecond})
+			r := chaos.RunBumps(t, chaos.BumpOptions{Seed: seed, Storms: 6, Direct: 32, Think: 40 * time.Millisecond})
 			for _, err := range append(r.Violations, r.Failures...) {
 				t.Error(err)
 			}

@@ -168,7 +168,7 @@ func (s retold) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 
 // retell has the snapshots of all nodes tell something else.
 func retell(o *chaos.BumpOptions, tell func([]clustertest.Applied) []clustertest.Applied) {
-	o.Storms, o.Seldom = 40, 8 // so that some are taken, and read, and keys are old
+	o.Storms, o.Seldom = 20, 8 // so that some are taken, and read, and keys are old
 	var archive *clustertest.Archive
 	o.Seams.Archive = func(a *clustertest.Archive) { archive = a }
 	o.Seams.Storage = func(_ *clustertest.Node, s *cluster.Storage) {
