@@ -174,6 +174,7 @@ func damaged(t *testing.T, dir, path string, content []byte, what string, want f
 // TestSnapshotThatCannotBeUsed damages the newest snapshot: the node comes back from the older one and
 // the log, says so, and moves the damaged one away. With both damaged it refuses.
 func TestSnapshotThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	want := used(t, dir)
 	snapshots, err := filepath.Glob(filepath.Join(dir, "snapshots", "*"))

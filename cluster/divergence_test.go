@@ -342,6 +342,7 @@ func TestSnapshotHealsWhileItAsks(t *testing.T) {
 // TestOperationsAreNoDivergence does to a cluster what its operators do, one thing after the
 // other, and has all nodes compare their states after each.
 func TestOperationsAreNoDivergence(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWrongs()
 		c := clustertest.New(t, 3, w.configure)
@@ -400,6 +401,7 @@ func TestOperationsAreNoDivergence(t *testing.T) {
 
 // TestSufferingIsNoDivergence lets a cluster suffer in which all nodes are right.
 func TestSufferingIsNoDivergence(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { sufferRightly(t, seed) })

@@ -203,6 +203,7 @@ func TestDeadlines(t *testing.T) {
 // TestRandomFaults lets clients work through all nodes while nodes crash and links are
 // cut, and holds every answer against the history.
 func TestRandomFaults(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { randomFaults(t, seed) })

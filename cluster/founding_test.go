@@ -60,6 +60,7 @@ func TestFoundingIsRepeatable(t *testing.T) {
 }
 
 func TestLostDisk(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := clustertest.New(t, 3, seeded)
 		c.Ready()

@@ -105,6 +105,7 @@ func read(ctx context.Context, n *clustertest.Node, id string) (value string, re
 // looks for an order of what they saw in which each takes effect between its call and its
 // return. More histories: -histories 500.
 func TestLinearizable(t *testing.T) {
+	t.Parallel()
 	shapes := []struct {
 		name     string
 		founders int

@@ -133,6 +133,7 @@ func TestLostDiskIsReplaced(t *testing.T) {
 
 // TestRemovedNode: it says so, and serves nothing, whether the news reached it or not.
 func TestRemovedNode(t *testing.T) {
+	t.Parallel()
 	for name, cut := range map[string]bool{"told": false, "cut off": true, "asleep": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

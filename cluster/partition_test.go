@@ -14,6 +14,7 @@ import (
 // TestPartitions cuts a cluster under load in every way that leaves a majority, and
 // holds what each client was told against the history.
 func TestPartitions(t *testing.T) {
+	t.Parallel()
 	both := func(c *clustertest.Cluster, a, b *clustertest.Node) {
 		c.Net.Cut(a.ID, b.ID)
 		c.Net.Cut(b.ID, a.ID)
@@ -47,6 +48,10 @@ func TestPartitions(t *testing.T) {
 		{"the followers are apart", func(c *clustertest.Cluster, leader, f, g *clustertest.Node) { both(c, f, g) }, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if testing.Short() && tc.off == nil {
+				t.Skip("partial partitions take the race detector a minute; without -short they run")
+			}
 			synctest.Test(t, func(t *testing.T) {
 				c := clustertest.New(t, 3, seeded)
 				c.Ready()

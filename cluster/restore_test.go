@@ -44,6 +44,7 @@ func mustRestore(t *testing.T, n *clustertest.Node, peers []cluster.Peer, from [
 // TestRestore loses a whole cluster and makes a new one of its backup, on one node at a
 // time of three.
 func TestRestore(t *testing.T) {
+	t.Parallel()
 	for at := range 3 {
 		synctest.Test(t, func(t *testing.T) {
 			c := clustertest.New(t, 3, seeded)

@@ -77,6 +77,7 @@ func ready(n *cluster.Node) bool {
 }
 
 func TestDirectoryOutlivesItsNode(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	for want := range 3 {
 		n, err := alone(t, dir, "n1")
@@ -126,6 +127,7 @@ func TestDirectoryOutlivesItsNode(t *testing.T) {
 
 // TestSettingsThatCameTooLate has a node told that a setting has no effect any more.
 func TestSettingsThatCameTooLate(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var told atomic.Bool
 	keep := func(n uint64) func(*cluster.Config) {

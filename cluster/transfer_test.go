@@ -12,6 +12,7 @@ import (
 // TestLeaderStopsUnderLoad stops one leader after the other while clients write through
 // all nodes. Whoever writes through a node that goes on notices little.
 func TestLeaderStopsUnderLoad(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := clustertest.New(t, 3, seeded)
 		c.Ready()

@@ -70,6 +70,7 @@ func TestRemovalCountsWhoIsThere(t *testing.T) {
 // TestNothingBeforeTheRegistry writes to a cluster whose leader has yet to import the registry
 // that it starts with: that comes first, and if it cannot be read nothing comes.
 func TestNothingBeforeTheRegistry(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		missing := atomic.Bool{}
 		missing.Store(true)

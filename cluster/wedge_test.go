@@ -18,6 +18,7 @@ import (
 // can leave it behind for ever, without an election and without an error. (A disk that
 // fails stops its node; what fails here stands above it.)
 func TestFollowerRefusesForAMoment(t *testing.T) {
+	t.Parallel()
 	for range 3 {
 		synctest.Test(t, func(t *testing.T) {
 			if leftBehind(t, 1, 10*time.Second) {

@@ -123,7 +123,7 @@ func (o *ordeal) suffer(end time.Time) error {
 		}
 		return now.Before(end)
 	}
-	for again := true; again; again = more() && !o.t.Failed() {
+	for round := 0; round == 0 || more() && !o.t.Failed(); round++ {
 		for _, i := range o.rng.Perm(len(kinds)) {
 			struck := []calamity{kinds[i]}
 			for o.rng.IntN(2) == 0 && len(struck) < len(o.Nodes) {
@@ -131,6 +131,9 @@ func (o *ordeal) suffer(end time.Time) error {
 			}
 			if err := o.strike(struck); err != nil {
 				return err
+			}
+			if round > 0 && !more() {
+				return nil
 			}
 		}
 		for _, extra := range []func() error{o.killAll, o.damage, o.loseDisk, o.roll} {
