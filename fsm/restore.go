@@ -261,7 +261,7 @@ func (s *snapshotReader) keys(d *decoder) error {
 		copy(k.name[:], d.fixed(uint64(len(k.name))))
 		copy(k.request[:], d.fixed(uint64(len(k.request))))
 		k.born, k.registry, k.revision, k.other = int64(d.uint()), uint32(d.uint()), d.uint(), decodeNoTransaction(d)
-		if _, twice := m.keyIndex[k.name]; twice {
+		if _, twice := m.keyIndex.find(&m.keys, &k.name); twice {
 			return errors.New("an idempotency key stands twice")
 		}
 		if !k.other.refused() && (uint64(k.registry) >= uint64(len(m.names)) || !m.refers(&k)) {
@@ -270,9 +270,7 @@ func (s *snapshotReader) keys(d *decoder) error {
 		if k.other == nil {
 			s.held[k.registry]++
 		}
-		m.keyIndex[k.name] = m.keys.end()
-		m.keys.append(k)
-		m.sum.add(k.hash())
+		m.addKey(k)
 	}
 	return d.err
 }
