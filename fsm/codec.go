@@ -29,8 +29,9 @@ var errMalformed = errors.New("malformed")
 // values, so callers check err once, at the end. What it
 // allocates stays in proportion to the input.
 type decoder struct {
-	buf []byte
-	err error
+	buf  []byte
+	text string // if set, it ends with the bytes of buf, and strings are cut from it instead of made
+	err  error
 }
 
 func (d *decoder) fail() {
@@ -81,8 +82,16 @@ func (d *decoder) fixed(n uint64) []byte {
 	return b
 }
 
-func (d *decoder) bytes() []byte  { return d.fixed(d.uint()) }
-func (d *decoder) string() string { return string(d.bytes()) }
+func (d *decoder) bytes() []byte { return d.fixed(d.uint()) }
+
+func (d *decoder) string() string {
+	b := d.bytes()
+	if d.text == "" {
+		return string(b)
+	}
+	end := len(d.text) - len(d.buf) // after a fault buf is empty, and so is b
+	return d.text[end-len(b) : end]
+}
 
 // count reads the length of a list whose elements take at least one byte each.
 func (d *decoder) count() int {

@@ -161,13 +161,31 @@ func deflate(w *flate.Writer, src []byte) []byte {
 // inflate returns the size bytes that src holds compressed, and an error if it
 // holds fewer or more.
 func inflate(src []byte, size uint64) ([]byte, error) {
+	var i inflater
+	return i.inflate(src, size)
+}
+
+// inflater inflates one thing after another in the same memory. The zero value is ready.
+type inflater struct {
+	r   io.ReadCloser // made when first needed; also a flate.Resetter
+	src bytes.Reader
+	out bytes.Buffer
+}
+
+// inflate is as the function. The bytes are valid until the next call.
+func (i *inflater) inflate(src []byte, size uint64) ([]byte, error) {
 	if size > maxBody {
 		return nil, errMalformed
 	}
-	var out bytes.Buffer
-	r := flate.NewReader(bytes.NewReader(src))
-	if n, err := io.Copy(&out, io.LimitReader(r, int64(size)+1)); err != nil || uint64(n) != size {
+	i.src.Reset(src)
+	i.out.Reset()
+	if i.r == nil {
+		i.r = flate.NewReader(&i.src)
+	} else if err := i.r.(flate.Resetter).Reset(&i.src, nil); err != nil {
+		return nil, err
+	}
+	if n, err := io.Copy(&i.out, io.LimitReader(i.r, int64(size)+1)); err != nil || uint64(n) != size {
 		return nil, errMalformed
 	}
-	return out.Bytes(), nil
+	return i.out.Bytes(), nil
 }

@@ -2,7 +2,6 @@ package fsm
 
 import (
 	"compress/flate"
-	"fmt"
 	"iter"
 	"sort"
 )
@@ -92,33 +91,28 @@ func (c chain) cluster(revision uint64) string {
 // their place.
 func (h *history) read(i int, c chain) iter.Seq2[Transaction, error] {
 	return func(yield func(Transaction, error) bool) {
-		b, data := &h.tail, h.tail.data
-		if i < len(h.sealed) {
-			var err error
+		b, sealed := &h.tail, i < len(h.sealed)
+		if sealed {
 			b = &h.sealed[i]
-			if data, err = inflate(b.data, uint64(b.size)); err != nil {
-				yield(Transaction{}, fmt.Errorf("opening the history block of revision %d: %w", b.first, err))
+		}
+		reader := blockReader{chain: c}
+		if err := reader.open(b, sealed); err != nil {
+			yield(Transaction{}, err)
+			return
+		}
+		for reader.left > 0 {
+			reader.transaction = Transaction{} // what is handed out shares no memory with the next
+			t, err := reader.next()
+			if err != nil {
+				yield(Transaction{}, err)
+				return
+			}
+			if !yield(*t, nil) {
 				return
 			}
 		}
-		d := decoder{buf: data}
-		previous := b.previous
-		var scratch []byte
-		for revision := b.first; revision < b.first+uint64(b.count); revision++ {
-			t := decodeTransaction(&d)
-			if d.err != nil {
-				yield(Transaction{}, fmt.Errorf("reading revision %d of the history: %w", revision, d.err))
-				return
-			}
-			t.ClusterID, t.RegistryID, t.Revision, t.PreviousHash = c.cluster(revision), c.registryID, revision, previous
-			scratch = t.seal(scratch)
-			previous = t.Hash
-			if !yield(t, nil) {
-				return
-			}
-		}
-		if d.finish() != nil {
-			yield(Transaction{}, fmt.Errorf("the history block of revision %d holds more than it counts", b.first))
+		if err := reader.finish(); err != nil {
+			yield(Transaction{}, err)
 		}
 	}
 }

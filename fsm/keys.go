@@ -1,6 +1,9 @@
 package fsm
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+	"sort"
+)
 
 const (
 	// KeyTTL is how long, in milliseconds of the age clock, an idempotency key is
@@ -30,12 +33,19 @@ func nameOfKey(key string) (n keyName) {
 // keyEntry is what a key remembers: which request it was used for and how that
 // ended. An answer is never kept: it is built again from the history.
 type keyEntry struct {
+	keyRecord
+	other *noTransaction // nil if it ended with a transaction
+}
+
+// keyRecord is the part of an entry that every key has. It holds no pointers, so that ten
+// million of them are nothing to the collector.
+type keyRecord struct {
 	name     keyName
-	request  [16]byte       // the command's requestHash
-	born     int64          // on the age clock
-	registry uint32         // ordinal of the registry; noRegistry for one that does not exist
-	revision uint64         // of the transaction, or of the registry when there was none
-	other    *noTransaction // nil if it ended with a transaction
+	request  [16]byte // the command's requestHash
+	born     int64    // on the age clock
+	revision uint64   // of the transaction, or of the registry when there was none
+	registry uint32   // ordinal of the registry; noRegistry for one that does not exist
+	without  bool     // it made no transaction; how it ended is among the log's others
 }
 
 const noRegistry = ^uint32(0)
@@ -98,17 +108,24 @@ func (k *keyEntry) hash() Hash {
 // Like the history it is append-only at the end and dropped from at the front, so
 // copies share its memory. Entries are numbered from 0 for the life of the cluster.
 type keyLog struct {
-	full [][]keyEntry // runs of keysPerRun entries
-	tail []keyEntry
-	head uint64 // number of the oldest entry that counts
-	base uint64 // number of the first entry that full or tail holds
+	full   [][]keyRecord // runs of keysPerRun records
+	tail   []keyRecord
+	others []numberedOther // of the few that made no transaction, in order
+	head   uint64          // number of the oldest entry that counts
+	base   uint64          // number of the first entry that full or tail holds
+}
+
+type numberedOther struct {
+	number uint64
+	other  *noTransaction
 }
 
 func (l *keyLog) end() uint64 { return l.base + uint64(len(l.full)*keysPerRun+len(l.tail)) }
 
 func (l *keyLog) len() uint64 { return l.end() - l.head }
 
-func (l *keyLog) at(n uint64) *keyEntry {
+// record returns that of entry n, which is not to be changed.
+func (l *keyLog) record(n uint64) *keyRecord {
 	i := int(n - l.base)
 	if run := i / keysPerRun; run < len(l.full) {
 		return &l.full[run][i%keysPerRun]
@@ -116,16 +133,34 @@ func (l *keyLog) at(n uint64) *keyEntry {
 	return &l.tail[i-len(l.full)*keysPerRun]
 }
 
+func (l *keyLog) at(n uint64) keyEntry {
+	k := keyEntry{keyRecord: *l.record(n)}
+	if k.without {
+		i := sort.Search(len(l.others), func(i int) bool { return l.others[i].number >= n })
+		k.other = l.others[i].other
+	}
+	return k
+}
+
 func (l *keyLog) append(k keyEntry) {
+	if k.without = k.other != nil; k.without {
+		l.others = append(l.others, numberedOther{l.end(), k.other})
+	}
 	if len(l.tail) == keysPerRun {
 		l.full = append(l.full, l.tail)
 		l.tail = nil
 	}
-	l.tail = append(l.tail, k)
+	if len(l.tail) == cap(l.tail) { // doubled by hand, so that a full run has no room left over
+		l.tail = append(make([]keyRecord, 0, min(max(16, 2*len(l.tail)), keysPerRun)), l.tail...)
+	}
+	l.tail = append(l.tail, k.keyRecord)
 }
 
 // pop forgets the oldest entry.
 func (l *keyLog) pop() {
+	if l.record(l.head).without {
+		l.others = l.others[1:]
+	}
 	l.head++
 	for l.head-l.base >= keysPerRun && len(l.full) > 0 {
 		l.full = l.full[1:]
@@ -133,18 +168,27 @@ func (l *keyLog) pop() {
 	}
 }
 
-// findKey returns the entry of a key, or nil.
-func (m *Machine) findKey(name keyName) *keyEntry {
-	if n, ok := m.keyIndex[name]; ok {
-		return m.keys.at(n)
+// findKey returns the entry of a key.
+func (m *Machine) findKey(name keyName) (k keyEntry, ok bool) {
+	n, ok := m.keyIndex.find(&m.keys, &name)
+	if ok {
+		k = m.keys.at(n)
 	}
-	return nil
+	return k, ok
+}
+
+// addKey makes an entry, whose name is new, part of the state.
+func (m *Machine) addKey(k keyEntry) {
+	n := m.keys.end()
+	m.keys.append(k)
+	m.keyIndex.add(&m.keys, n)
+	m.sum.add(k.hash())
 }
 
 // keepKey remembers the answer to a command with an idempotency key.
 func (m *Machine) keepKey(name keyName, request [16]byte, c *Command, result *Result) {
-	k := keyEntry{name: name, request: request, born: m.age, registry: noRegistry,
-		revision: result.Revision, other: noTransactionOf(c, result)}
+	k := keyEntry{keyRecord{name: name, request: request, born: m.age, registry: noRegistry,
+		revision: result.Revision}, noTransactionOf(c, result)}
 	if r, ok := m.registries.Get(c.Registry); ok {
 		k.registry = r.ordinal
 		if result.Transaction != nil {
@@ -156,9 +200,7 @@ func (m *Machine) keepKey(name keyName, request [16]byte, c *Command, result *Re
 			m.rehash(r)
 		}
 	}
-	m.keyIndex[name] = m.keys.end()
-	m.keys.append(k)
-	m.sum.add(k.hash())
+	m.addKey(k)
 }
 
 // expireKey forgets the oldest key if it is older than KeyTTL, and reports whether
@@ -179,7 +221,7 @@ func (m *Machine) expireKey() bool {
 		m.rehash(r)
 	}
 	m.sum.sub(k.hash())
-	delete(m.keyIndex, k.name)
+	m.keyIndex.remove(&m.keys, m.keys.head)
 	m.keys.pop()
 	return true
 }

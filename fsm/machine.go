@@ -28,10 +28,10 @@ type state struct {
 // others read the views that it gives out.
 type Machine struct {
 	state
-	keyIndex map[keyName]uint64 // number of each key's entry in the log of keys
-	epoch    uint64             // grows with each view, so that registries are copied before a write
-	maxKeys  uint64             // MaxKeys, but in tests
-	stale    []*registry        // whose own part of the state hash is to be brought up to date
+	keyIndex keyTable    // number of each key's entry in the log of keys
+	epoch    uint64      // grows with each view, so that registries are copied before a write
+	maxKeys  uint64      // MaxKeys, but in tests
+	stale    []*registry // whose own part of the state hash is to be brought up to date
 	scratch  []byte
 	deflater *flate.Writer // made when first needed: it takes more memory than a small cluster's state
 }
@@ -39,9 +39,9 @@ type Machine struct {
 // New returns the machine of a cluster that has not been founded yet.
 func New() *Machine {
 	return &Machine{
-		state:    state{registries: btree.NewMap[string, *registry](0)},
-		keyIndex: make(map[keyName]uint64), maxKeys: MaxKeys,
-		epoch: 1,
+		state:   state{registries: btree.NewMap[string, *registry](0)},
+		maxKeys: MaxKeys,
+		epoch:   1,
 	}
 }
 
@@ -139,11 +139,11 @@ func (m *Machine) answer(c *Command) Result {
 		return m.execute(c, request)
 	}
 	name, hash := nameOfKey(c.Key), c.requestHash(request)
-	if k := m.findKey(name); k != nil {
+	if k, ok := m.findKey(name); ok {
 		if k.request != hash {
 			return refused(c, refuse(CodeKeyReused, ""))
 		}
-		return m.replay(c, k)
+		return m.replay(c, &k)
 	}
 	if m.keys.len() >= m.maxKeys && !m.expireKey() {
 		return refused(c, refuse(CodeTooMany, ""))

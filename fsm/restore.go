@@ -34,6 +34,7 @@ type snapshotReader struct {
 	current *registry         // the one that slots and blocks belong to
 	next    uint64            // revision that the next block of its history must start with
 	last    Hash              // and the hash of the transaction before
+	blocks  blockReader       // of the current one's history
 }
 
 func (s *snapshotReader) read() error {
@@ -149,6 +150,7 @@ func (s *snapshotReader) registry(d *decoder) error {
 	s.m.sum.add(r.sum)
 	s.m.registries.Set(id, r)
 	s.current, s.next, s.last = r, 0, Hash{}
+	s.blocks.chain, s.blocks.shared = r.chain(s.m.cluster.ClusterID), true
 	if r.revision > 0 && r.oldest == 1 {
 		s.next = 1 // the whole chain, from its zero hash
 	}
@@ -205,18 +207,22 @@ func (s *snapshotReader) block(d *decoder) error {
 	default:
 		h.tail = b
 	}
-	for t, err := range h.read(h.find(b.first), r.chain(s.m.cluster.ClusterID)) {
+	if err := s.blocks.open(&b, sealed); err != nil {
+		return err
+	}
+	for s.blocks.left > 0 {
+		t, err := s.blocks.next()
 		if err != nil {
 			return err
 		}
-		for _, c := range t.Changes {
-			if sl, ok := r.slots.Get(c.EntityID); ok {
+		for i := range t.Changes {
+			if sl, ok := r.slots.Get(t.Changes[i].EntityID); ok {
 				sl.revs.append(t.Revision, r.oldest)
 			}
 		}
 		s.next, s.last = t.Revision+1, t.Hash
 	}
-	return nil
+	return s.blocks.finish()
 }
 
 // endRegistry checks that the history of the current registry reaches its head.
@@ -261,7 +267,7 @@ func (s *snapshotReader) keys(d *decoder) error {
 		copy(k.name[:], d.fixed(uint64(len(k.name))))
 		copy(k.request[:], d.fixed(uint64(len(k.request))))
 		k.born, k.registry, k.revision, k.other = int64(d.uint()), uint32(d.uint()), d.uint(), decodeNoTransaction(d)
-		if _, twice := m.keyIndex[k.name]; twice {
+		if _, twice := m.keyIndex.find(&m.keys, &k.name); twice {
 			return errors.New("an idempotency key stands twice")
 		}
 		if !k.other.refused() && (uint64(k.registry) >= uint64(len(m.names)) || !m.refers(&k)) {
@@ -270,9 +276,7 @@ func (s *snapshotReader) keys(d *decoder) error {
 		if k.other == nil {
 			s.held[k.registry]++
 		}
-		m.keyIndex[k.name] = m.keys.end()
-		m.keys.append(k)
-		m.sum.add(k.hash())
+		m.addKey(k)
 	}
 	return d.err
 }

@@ -54,7 +54,8 @@ func DecodeResult(b []byte) (Result, error) {
 	if d.bool() {
 		clusterID, registryID, revision, id := d.string(), d.string(), d.uint(), d.string()
 		previous, hash := d.hash(), d.hash()
-		t := decodeTransaction(&d)
+		var t Transaction
+		t.decode(&d)
 		t.ClusterID, t.RegistryID, t.Revision, t.ID, t.PreviousHash, t.Hash = clusterID, registryID, revision, id, previous, hash
 		r.Transaction = &t
 	}

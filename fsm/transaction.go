@@ -3,6 +3,7 @@ package fsm
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strconv"
 )
 
@@ -123,10 +124,12 @@ func (t *Transaction) encode(e *encoder) {
 	}
 }
 
-func decodeTransaction(d *decoder) Transaction {
-	t := Transaction{Kind: Kind(d.byte()), Timestamp: int64(d.uint()), Actor: d.string(), KeyID: d.string(), Request: d.bytes()}
+// decode takes over what encode wrote. The memory of earlier changes and items is used again.
+func (t *Transaction) decode(d *decoder) {
+	t.Kind, t.Timestamp, t.Actor, t.KeyID, t.Request = Kind(d.byte()), int64(d.uint()), d.string(), d.string(), d.bytes()
+	t.Changes = t.Changes[:0]
 	if n := d.count(); n > 0 {
-		t.Changes = make([]Change, 0, min(n, 1024))
+		t.Changes = slices.Grow(t.Changes, min(n, 1024))
 		for range n {
 			t.Changes = append(t.Changes, Change{
 				EntityID: d.string(), OldVersion: d.string(), NewVersion: d.string(), DisplayName: d.string(), Type: EntityType(d.string()),
@@ -136,11 +139,11 @@ func decodeTransaction(d *decoder) Transaction {
 			}
 		}
 	}
+	t.Items = t.Items[:0]
 	if n := d.count(); n > 0 {
-		t.Items = make([]int, 0, min(n, MaxBatch))
+		t.Items = slices.Grow(t.Items, min(n, MaxBatch))
 		for range n {
 			t.Items = append(t.Items, int(d.uint()))
 		}
 	}
-	return t
 }
