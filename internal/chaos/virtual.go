@@ -74,7 +74,7 @@ func newVirtual(t *testing.T, s shape) *virtual {
 		cfg.HTTPAddress = cfg.NodeID + httpPort
 		cfg.Clock = v.clock(cfg.NodeID).now
 		s.configure(cfg)
-		cfg.Storage.Snapshots = slowList{cfg.Storage.Snapshots}
+		cfg.Storage.Snapshots = clustertest.SlowListing(cfg.Storage.Snapshots)
 		if s.seams.Storage != nil {
 			s.seams.Storage(v.byID(cfg.NodeID), cfg.Storage)
 		}
