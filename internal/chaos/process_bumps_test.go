@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -98,15 +99,15 @@ type calamity struct {
 // calamities are all that can strike here.
 func (o *ordeal) calamities() []calamity {
 	all := []calamity{
-		{"killed", o.killed}, {"restarted in good order", o.restarted}, {"stopped", o.stopped}, {"little processor time", o.starved},
-		{"leadership handed over", o.deposed}, {"too many open files", o.crowded},
+		{killed, o.killed}, {restarted, o.restarted}, {stopped, o.stopped}, {"fault: little processor time", o.starved},
+		{"fault: leadership handed over", o.deposed}, {"fault: too many open files", o.crowded},
 	}
 	if o.traced {
 		all = append(all,
-			calamity{"disk slow", o.traces("fdatasync", "delay_enter=40000", time.Second)},
-			calamity{"disk fails", o.traces("fdatasync", "error=EIO:when=3+", 5*time.Second)},
-			calamity{"disk full", o.traces("pwrite64", "error=ENOSPC:when=5+", 5*time.Second)},
-			calamity{"disk hangs", o.traces("fdatasync", "delay_enter=30000000:when=3+", 15*time.Second)},
+			calamity{"fault: disk slow", o.traces("fdatasync", "delay_enter=40000", time.Second)},
+			calamity{"fault: disk fails", o.traces("fdatasync", "error=EIO:when=3+", 5*time.Second)},
+			calamity{"fault: disk full", o.traces("pwrite64", "error=ENOSPC:when=5+", 5*time.Second)},
+			calamity{"fault: disk hangs", o.traces("fdatasync", "delay_enter=30000000:when=3+", 15*time.Second)},
 		)
 	}
 	return all
@@ -136,7 +137,11 @@ func (o *ordeal) suffer(end time.Time) error {
 				return nil
 			}
 		}
-		for _, extra := range []func() error{o.killAll, o.damage, o.loseDisk, o.roll} {
+		o.kill(o.Nodes...)
+		o.recover()
+		o.replace()
+		o.recover()
+		for _, extra := range []func() error{o.damage, o.roll} {
 			if err := extra(); err != nil {
 				return err
 			}
@@ -161,9 +166,10 @@ func (o *ordeal) strike(struck []calamity) error {
 	for i, c := range struck {
 		n := o.Nodes[(first+i)%len(o.Nodes)]
 		go func() {
-			bit, err := c.strike(n)
-			o.t.Logf("%s at %s, until %s: %t", c.name, n.ID, time.Now().Format(time.TimeOnly), bit)
-			outcomes <- outcome{c.name, bit, err}
+			out := outcome{name: c.name, err: errors.New("it came to no end")} // what fails the test ends the goroutine
+			defer func() { outcomes <- out }()
+			out.bit, out.err = c.strike(n)
+			o.t.Logf("%s at %s, until %s: %t", c.name, n.ID, time.Now().Format(time.TimeOnly), out.bit)
 		}()
 	}
 	for range struck {
@@ -256,22 +262,6 @@ func filesOf(pid int) int {
 	return len(files)
 }
 
-// loseDisk has a node lose its disk and take its own place.
-func (o *ordeal) loseDisk() error {
-	n := o.any()
-	o.Kill(n)
-	o.readmit(n)
-	o.w.Fault("disk lost", true)
-	return nil
-}
-
-// killAll kills all nodes at once.
-func (o *ordeal) killAll() error {
-	o.Kill(o.Nodes...)
-	o.w.Fault("all killed", true)
-	return nil
-}
-
 // roll restarts one node after the other, as for a new version.
 func (o *ordeal) roll() error {
 	for _, n := range o.Nodes {
@@ -280,7 +270,7 @@ func (o *ordeal) roll() error {
 		}
 		o.Ready()
 	}
-	o.w.Fault("rolling restart", true)
+	o.w.Fault("fault: rolling restart", true)
 	return nil
 }
 
@@ -319,10 +309,10 @@ func (o *ordeal) starved(n *e2e.Node) (bool, error) {
 
 // deposed has leadership handed over, to the node or, if it leads, to another.
 func (o *ordeal) deposed(n *e2e.Node) (bool, error) {
-	before := o.Leader()
-	if before == n {
-		n = o.Nodes[(slices.Index(o.Nodes, n)+1)%len(o.Nodes)]
+	to := n.ID
+	if status, err := o.Client().Cluster(o.t.Context()); err == nil && status.Leader == to {
+		to = o.Nodes[(slices.Index(o.Nodes, n)+1)%len(o.Nodes)].ID
 	}
-	_, err := o.Client().TransferLeadership(o.t.Context(), client.TransferRequest{To: n.ID})
+	_, err := o.Client().TransferLeadership(o.t.Context(), client.TransferRequest{To: to})
 	return err == nil, nil // it may fail while others suffer
 }

@@ -150,7 +150,7 @@ func (o *ordeal) spoil(file string) (what string, err error) {
 		return "", err
 	}
 	if o.rng.IntN(4) == 0 {
-		return "log torn", os.Truncate(file, int64(o.rng.IntN(len(content))))
+		return "fault: log torn", os.Truncate(file, int64(o.rng.IntN(len(content))))
 	}
 	at := o.rng.IntN(len(content))
 	for range 100 { // most of a file that has never been full is nothing
@@ -160,21 +160,25 @@ func (o *ordeal) spoil(file string) (what string, err error) {
 		at = o.rng.IntN(len(content))
 	}
 	content[at] ^= 1 << o.rng.IntN(8)
-	return "bit of the log flipped", os.WriteFile(file, content, 0o600)
+	return "fault: bit of the log flipped", os.WriteFile(file, content, 0o600)
 }
 
-// crowded lets a process have no more files open than it has, for a while.
+// crowded lets a process open no further file and no connection, for a while.
 func (o *ordeal) crowded(n *e2e.Node) (bit bool, err error) {
 	const refusal = "too many open files"
-	before, pid := strings.Count(o.Log(n), refusal), o.Process(n).PID()
-	limit := func(files string) error {
-		out, err := exec.Command("prlimit", "--pid", strconv.Itoa(pid), "--nofile="+files+":").CombinedOutput()
+	p, before := o.Process(n), strings.Count(o.Log(n), refusal)
+	prlimit := func(args ...string) (string, error) {
+		out, err := exec.Command("prlimit", append([]string{"--pid", strconv.Itoa(p.PID())}, args...)...).CombinedOutput()
 		if err != nil {
-			return fmt.Errorf("prlimit: %w: %s", err, out)
+			return "", fmt.Errorf("prlimit: %w: %s", err, out)
 		}
-		return nil
+		return strings.TrimSpace(string(out)), nil
 	}
-	if err := limit(strconv.Itoa(filesOf(pid))); err != nil {
+	was, err := prlimit("--nofile", "--raw", "--noheadings", "--output=SOFT")
+	if err != nil {
+		return false, err
+	}
+	if _, err := prlimit("--nofile=3:"); err != nil { // any number below is taken
 		return false, err
 	}
 	for end := time.Now().Add(800 * time.Millisecond); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
@@ -183,5 +187,8 @@ func (o *ordeal) crowded(n *e2e.Node) (bit bool, err error) {
 			defer conn.Close()
 		}
 	}
-	return strings.Count(o.Log(n), refusal) > before, limit("4096")
+	if _, err = prlimit("--nofile=" + was + ":"); p.Ended() { // for a file of its disk
+		err = nil
+	}
+	return strings.Count(o.Log(n), refusal) > before, err
 }

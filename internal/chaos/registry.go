@@ -41,8 +41,8 @@ func entityOf(e *fsm.Entity) bumpcheck.Entity {
 }
 
 // nameOf returns the name of the request that a transaction came of, by its actor and the
-// request in normal form. Those who speak to nodes
-// directly say it as the actor, others in what they write.
+// request in normal form. Those who speak to nodes directly say it as the actor, others in what
+// they write.
 func nameOf(actor string, normal []byte) string {
 	if actor != anonymous {
 		return actor

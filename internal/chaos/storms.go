@@ -43,10 +43,7 @@ func (in *injector) storms(c *crowd, storms int, names []string) (slowest time.D
 func (in *injector) strike(chain []string) {
 	for _, name := range chain {
 		in.some(0.5)
-		if !in.classes()[name]() {
-			name = ineffective + name
-		}
-		in.w.Count(name, 1)
+		in.w.Fault(name, in.classes()[name]())
 	}
 }
 

@@ -101,10 +101,9 @@ func (w *World) Count(what string, n int) {
 // Fault counts a fault, apart from others if it had no effect.
 func (w *World) Fault(name string, bit bool) {
 	if !bit {
-		w.Count(ineffective+name, 1)
-		return
+		name = ineffective + name
 	}
-	w.Count("fault: "+name, 1)
+	w.Count(name, 1)
 }
 
 // Counts returns what was counted.
