@@ -77,7 +77,7 @@ func RunBumps(t *testing.T, o BumpOptions) *Report {
 	w := v.world()
 	w.SnapshotsTake = 60 * v.unit
 	v.slow(rand.New(rand.NewPCG(o.Seed, 2)), 2*time.Millisecond)
-	c := &crowd{v: v, w: w, unit: v.unit, think: o.Think, keyed: !o.Keyless, seldom: o.Seldom}
+	c := &crowd{v: v, w: w, unit: v.unit, think: o.Think, keyed: !o.Keyless, seldom: o.Seldom, reads: 8}
 	if err := c.gather(o.Seed, o.Direct, o.Web); err != nil {
 		t.Fatal(err)
 	}

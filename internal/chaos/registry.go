@@ -3,6 +3,7 @@ package chaos
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/internal/bumpcheck"
@@ -42,7 +43,7 @@ func entityOf(e *fsm.Entity) bumpcheck.Entity {
 
 // nameOf returns the name of the request that a transaction came of, by its actor and the
 // request in normal form. Those who speak to nodes directly say it as the actor, others in what
-// they write.
+// they write; what is deleted is deleted once.
 func nameOf(actor string, normal []byte) string {
 	if actor != anonymous {
 		return actor
@@ -50,6 +51,7 @@ func nameOf(actor string, normal []byte) string {
 	var request struct {
 		Reason      string
 		DisplayName string
+		EntityID    string
 		Requests    []struct{ Reason string }
 	}
 	if err := json.Unmarshal(normal, &request); err != nil {
@@ -58,11 +60,18 @@ func nameOf(actor string, normal []byte) string {
 	for _, r := range request.Requests {
 		request.Reason = r.Reason
 	}
-	if request.Reason != "" {
-		return request.Reason
+	switch {
+	case request.Reason != "":
+		name, _, _ := strings.Cut(request.Reason, " ")
+		return name
+	case request.DisplayName != "":
+		return request.DisplayName
 	}
-	return request.DisplayName
+	return deletion(request.EntityID)
 }
+
+// deletion is the name of the request over HTTP that deletes an entity.
+func deletion(entity string) string { return "delete " + entity }
 
 // anonymous is the actor of requests over HTTP.
 const anonymous = "anonymous"

@@ -9,7 +9,6 @@ import (
 
 	"github.com/tesd/tesd/fsm"
 	"github.com/tesd/tesd/internal/bumpcheck"
-	"github.com/tesd/tesd/internal/clustertest"
 )
 
 // crowd is everyone who reads and writes in a run with bumps.
@@ -20,6 +19,7 @@ type crowd struct {
 	think  time.Duration // up to so long between two requests of a user
 	keyed  bool          // some writes have idempotency keys
 	seldom int           // one in so many writes repeats one that was answered before
+	reads  int           // one in so many requests is a write
 
 	clock  atomic.Int64 // counts the calls and returns of all users
 	acked  atomic.Int64
@@ -37,7 +37,7 @@ type user struct {
 	id       int
 	rng      *rand.Rand
 	keyed    bool // repeats what it does not know the outcome of
-	http     *webUser
+	reach    reach
 	writes   int
 	record   bumpcheck.Record
 	sent     []sent // writes with keys that were acknowledged
@@ -45,6 +45,24 @@ type user struct {
 	made     []string          // entities that it made, and nobody deletes but itself
 	versions map[string]string // of entities, as it saw them last
 	revision uint64            // the highest that it knows of
+}
+
+// A reach is how a user reaches the cluster. Only its user uses it, but for what is said of send.
+type reach interface {
+	// place returns where to send the next request: the name of a node, or of no certain one.
+	place() string
+
+	// send sends a write once, to a place. It may be called beside anything else.
+	send(place string, s *sent, limit time.Duration) attempt
+
+	// read reads once, as the read asks for, and fills in where and what it saw. It is not ok if it was not served.
+	read(r *bumpcheck.Read, limit time.Duration) (ok bool)
+
+	// spelled gives a request the name that the history will have.
+	spelled(r *bumpcheck.Request)
+
+	// release lets go of what the reach holds.
+	release()
 }
 
 // hashes holds the state hash at each index that anyone has seen.
@@ -66,18 +84,19 @@ func (h *hashes) check(v fsm.View) (same bool) {
 	return !ok || old == hash
 }
 
-// gather has so many users at work, direct ones who speak to nodes in their own process, and
-// others over HTTP.
-func (c *crowd) gather(seed uint64, direct, web int) error {
+// gather has so many users at work, insiders who speak to nodes in their own process, and others
+// over HTTP.
+func (c *crowd) gather(seed uint64, insiders, web int) error {
 	c.stop = make(chan struct{})
-	for i := range direct + web {
+	for i := range insiders + web {
 		u := &user{
 			crowd: c, id: i, rng: rand.New(rand.NewPCG(seed, uint64(1000+i))), keyed: c.keyed && i%4 > 0,
 			counts: make(map[string]int), versions: make(map[string]string),
 		}
-		if i >= direct {
+		u.reach = direct{u}
+		if i >= insiders {
 			var err error
-			if u.http, err = newWebUser(c.w, u); err != nil {
+			if u.reach, err = newWeb(u); err != nil {
 				return err
 			}
 		}
@@ -108,9 +127,7 @@ func (c *crowd) end() *bumpcheck.Record {
 }
 
 func (u *user) run() {
-	if u.http != nil {
-		defer u.http.release()
-	}
+	defer u.reach.release()
 	for {
 		select {
 		case <-u.stop:
@@ -118,9 +135,7 @@ func (u *user) run() {
 		case <-time.After(upTo(u.rng, u.think)):
 		}
 		switch {
-		case u.http != nil:
-			u.http.act()
-		case u.rng.IntN(8) > 0 && !u.w.fill.Load():
+		case u.rng.IntN(u.reads) > 0 && !u.w.fill.Load():
 			u.read()
 		case len(u.sent) > 0 && u.rng.IntN(u.seldom) == 0:
 			u.repeat()
@@ -137,18 +152,6 @@ func (u *user) stopped() bool {
 	default:
 		return false
 	}
-}
-
-// pick returns a node to ask; seldom one that does not run.
-func (u *user) pick() *clustertest.Node {
-	n := u.v.Nodes[u.rng.IntN(len(u.v.Nodes))]
-	for range 2 {
-		if n.Running() {
-			break
-		}
-		n = u.v.Nodes[u.rng.IntN(len(u.v.Nodes))]
-	}
-	return n
 }
 
 // limit is how long a request may take. Some users have no patience.

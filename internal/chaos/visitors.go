@@ -10,14 +10,14 @@ import (
 	"github.com/tesd/tesd/internal/watchcheck"
 )
 
-// Visitors are users over HTTP of a cluster that the test knows from outside alone. They bump
-// and read as those of [RunBumps] do.
+// Visitors are users over HTTP of a cluster that the test knows from outside alone. They do
+// what those of [RunBumps] do.
 type Visitors struct{ crowd *crowd }
 
 // Visit has so many users at work, each of whom waits up to think between two requests. The
 // registry must have come of [Migration]. Whoever calls it calls [Visitors.End].
 func (w *World) Visit(seed uint64, users int, think time.Duration) (*Visitors, error) {
-	v := &Visitors{&crowd{w: w, unit: 500 * time.Millisecond, think: think}}
+	v := &Visitors{&crowd{w: w, unit: 500 * time.Millisecond, think: think, seldom: 32, reads: 3}}
 	if err := v.crowd.gather(seed, 0, users); err != nil {
 		v.crowd.disperse()
 		return nil, err
