@@ -1,25 +1,25 @@
 package chaos_test
 
 import (
-	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"slices"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/tesd/tesd/client"
-	"github.com/tesd/tesd/internal/bumpcheck"
 	"github.com/tesd/tesd/internal/chaos"
 	"github.com/tesd/tesd/internal/e2e"
 )
 
+var clusters = flag.Int("chaos.clusters", 3, "how many clusters of processes suffer side by side, each from bumps")
+
 // signingKey is what the processes sign with.
 const signingKey = "a key that is long enough to sign with"
 
-// TestBumpProcesses has users bump and read while real processes suffer.
+// TestBumpProcesses has users bump, put, delete and read while real processes suffer: some clusters
+// side by side, since one waits more than it works. Each has a seed of its own, and after some
+// storms it is held to account and another takes its place.
 func TestBumpProcesses(t *testing.T) {
 	if *minutes == 0 && *faults == 0 {
 		t.Skip("it takes minutes; scripts/chaos bumps --processes runs it")
@@ -29,290 +29,139 @@ func TestBumpProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	o := newOrdeal(t, binary)
-	if err := o.suffer(began.Add(time.Duration(*minutes * float64(time.Minute)))); err != nil {
-		t.Fatal(err)
+	c := newCampaign(t, binary)
+	var group sync.WaitGroup
+	for range *clusters {
+		group.Go(func() {
+			for first := true; first || c.more(); first = false {
+				seed := c.seed()
+				t.Run(fmt.Sprint(seed), func(t *testing.T) { c.live(t, seed) })
+			}
+		})
 	}
-	r := o.end()
-	r.Virtual = time.Since(began)
-	violations := append(r.Violations, r.Failures...)
-	for _, v := range violations {
-		t.Error(v)
-	}
+	group.Wait()
+	r := c.total
+	r.Virtual = time.Since(c.began)
 	effective, without := r.Faults()
-	t.Logf("%v, %d faults and %d without effect, %d operations, %.1f %% of the writes unknown, %d revisions, well again within %v, %d violations",
-		r.Virtual.Round(time.Second), effective, without, r.Operations(), 100*r.Unknown(), r.Revisions, r.Slowest.Round(time.Millisecond), len(violations))
+	t.Logf("%d clusters, %d at a time, in %v: %d faults and %d without effect, %.0f an hour, %d operations, %.1f %% of the writes unknown, %d revisions, well again within %v, %d violations",
+		c.lives, *clusters, r.Virtual.Round(time.Second), effective, without, float64(effective)/r.Virtual.Hours(), r.Operations(),
+		100*r.Unknown(), r.Revisions, r.Slowest.Round(time.Millisecond), c.violations)
 	t.Log(list(r.Counts))
 	if effective < max(10, *faults) || r.Operations() < max(10_000, *operations) {
 		t.Errorf("%d faults and %d operations, want %d and %d at least", effective, r.Operations(), *faults, *operations)
 	}
+	if r.Unknown() > 0.2 {
+		t.Errorf("of %.0f %% of the writes nobody knows the outcome", 100*r.Unknown())
+	}
 	if *ledger != "" {
-		if err := enter(*ledger, "real", r, 1, len(violations)); err != nil {
+		if err := enter(*ledger, "real", r, c.lives, c.violations); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-// ordeal is a cluster of processes that suffers, and those who bump and read.
-type ordeal struct {
-	*tormented
-	archivist *chaos.Archivist
-	visitors  *chaos.Visitors
-	traced    bool // system calls can be made to fail
-	files     int  // that all processes had open in the beginning
-	slowest   time.Duration
+// campaign is all clusters of a run, what they came to, and what is still to come.
+type campaign struct {
+	t          *testing.T
+	binary     string
+	traced     bool // system calls can be made to fail
+	began      time.Time
+	end, limit time.Time
+
+	mu         sync.Mutex
+	lives      int
+	living     map[*ordeal]bool
+	due        []string // kinds of faults that have not come yet
+	total      *chaos.Report
+	violations int
 }
 
-func newOrdeal(t *testing.T, binary string) *ordeal {
-	t.Helper()
-	c := e2e.New(t, binary)
-	o := &ordeal{tormented: &tormented{c, t, worldOf(c), rand.New(rand.NewPCG(*first, 8))}, traced: canTrace()}
-	if !o.traced {
+func newCampaign(t *testing.T, binary string) *campaign {
+	now := time.Now()
+	c := &campaign{
+		t: t, binary: binary, traced: canTrace(), began: now, end: now.Add(time.Duration(*minutes * float64(time.Minute))),
+		living: make(map[*ordeal]bool), total: &chaos.Report{Counts: make(map[string]int)},
+	}
+	c.limit = c.end.Add(10 * time.Minute)
+	if !c.traced {
 		t.Log("there is no strace here, or it may not trace: disks do not fail in this run")
 	}
-	seed, release, err := o.w.Client("seed", o.rng, false)
-	if err != nil {
-		t.Fatal(err)
+	kinds := (&ordeal{campaign: c}).kinds()
+	for _, i := range rand.New(rand.NewPCG(*first, 9)).Perm(len(kinds)) {
+		c.due = append(c.due, kinds[i])
 	}
-	defer release()
-	if _, err := seed.Migrate(t.Context(), chaos.Migration()); err != nil {
-		t.Fatal(err)
-	}
-	if o.archivist, err = o.w.Archive(); err != nil {
-		t.Fatal(err)
-	}
-	o.files = o.openFiles()
-	if o.visitors, err = o.w.Visit(*first, 64, 40*time.Millisecond); err != nil {
-		t.Fatal(err)
-	}
-	return o
+	return c
 }
 
-// A calamity strikes a running node, ends by itself, and reports whether it bit. The node may
-// have ended by then.
-type calamity struct {
-	name   string
-	strike func(*e2e.Node) (bit bool, err error)
+// more reports whether more has to happen: the time is not up, or too little did.
+func (c *campaign) more() bool {
+	if c.t.Failed() {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	effective, _ := c.total.Faults()
+	done := c.total.Operations()
+	for o := range c.living {
+		n, _ := (&chaos.Report{Counts: o.w.Counts()}).Faults()
+		effective, done = effective+n, done+int(o.visitors.Operations())
+	}
+	now := time.Now()
+	if effective < *faults || done < *operations || len(c.due) > 0 {
+		return now.Before(c.limit)
+	}
+	return now.Before(c.end)
 }
 
-// calamities are all that can strike here.
-func (o *ordeal) calamities() []calamity {
-	all := []calamity{
-		{killed, o.killed}, {restarted, o.restarted}, {stopped, o.stopped}, {"fault: little processor time", o.starved},
-		{"fault: leadership handed over", o.deposed}, {"fault: too many open files", o.crowded},
-	}
-	if o.traced {
-		all = append(all,
-			calamity{"fault: disk slow", o.traces("fdatasync", "delay_enter=40000", time.Second)},
-			calamity{"fault: disk fails", o.traces("fdatasync", "error=EIO:when=3+", 5*time.Second)},
-			calamity{"fault: disk full", o.traces("pwrite64", "error=ENOSPC:when=5+", 5*time.Second)},
-			calamity{"fault: disk hangs", o.traces("fdatasync", "delay_enter=30000000:when=3+", 15*time.Second)},
-		)
-	}
-	return all
+// seed returns that of the next cluster.
+func (c *campaign) seed() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lives++
+	return *first + uint64(c.lives) - 1
 }
 
-// suffer has calamities strike until the time is up and enough has happened, and each kind once at
-// least: one node, two different ones at once, or all three, the leader as often as not.
-func (o *ordeal) suffer(end time.Time) error {
-	kinds, limit := o.calamities(), end.Add(10*time.Minute)
-	more := func() bool {
-		now := time.Now()
-		if effective, _ := (&chaos.Report{Counts: o.w.Counts()}).Faults(); effective < *faults || 2*o.visitors.Acknowledged() < int64(*operations) {
-			return now.Before(limit)
-		}
-		return now.Before(end)
-	}
-	for round := 0; round == 0 || more() && !o.t.Failed(); round++ {
-		for _, i := range o.rng.Perm(len(kinds)) {
-			struck := []calamity{kinds[i]}
-			for o.rng.IntN(2) == 0 && len(struck) < len(o.Nodes) {
-				struck = append(struck, kinds[o.rng.IntN(len(kinds))])
-			}
-			if err := o.strike(struck); err != nil {
-				return err
-			}
-			if round > 0 && !more() {
-				return nil
-			}
-		}
-		o.kill(o.Nodes...)
-		o.recover()
-		o.replace()
-		o.recover()
-		for _, extra := range []func() error{o.damage, o.roll} {
-			if err := extra(); err != nil {
-				return err
-			}
-			o.recover()
+// next returns a kind of fault that has not come yet and is one of these, or "".
+func (c *campaign) next(one func(name string) bool) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, name := range c.due {
+		if one(name) {
+			c.due = append(c.due[:i:i], c.due[i+1:]...)
+			return name
 		}
 	}
-	return nil
+	return ""
 }
 
-// strike has calamities strike as many nodes at once, and waits until all is well again.
-func (o *ordeal) strike(struck []calamity) error {
-	first := o.rng.IntN(len(o.Nodes))
-	if o.rng.IntN(2) == 0 {
-		first = slices.Index(o.Nodes, o.Leader())
-	}
-	type outcome struct {
-		name string
-		bit  bool
-		err  error
-	}
-	outcomes := make(chan outcome, len(struck))
-	for i, c := range struck {
-		n := o.Nodes[(first+i)%len(o.Nodes)]
-		go func() {
-			out := outcome{name: c.name, err: errors.New("it came to no end")} // what fails the test ends the goroutine
-			defer func() { outcomes <- out }()
-			out.bit, out.err = c.strike(n)
-			o.t.Logf("%s at %s, until %s: %t", c.name, n.ID, time.Now().Format(time.TimeOnly), out.bit)
-		}()
-	}
-	for range struck {
-		out := <-outcomes
-		if out.err != nil {
-			return fmt.Errorf("%s: %w", out.name, out.err)
+// mostStorms is how many storms a cluster goes through: with a long history it takes long to start a node.
+const mostStorms = 40
+
+// live is the life of a cluster.
+func (c *campaign) live(t *testing.T, seed uint64) {
+	o := newOrdeal(t, c, seed)
+	c.mu.Lock()
+	c.living[o] = true
+	c.mu.Unlock()
+	var r *chaos.Report
+	defer func() { // also if the cluster failed the test
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.living, o)
+		if r == nil {
+			c.violations++
+			return
 		}
-		o.w.Fault(out.name, out.bit)
-	}
-	o.recover()
-	return nil
-}
-
-// recover starts what does not run, and waits until writes succeed and all nodes are ready. A
-// node may end a moment after a calamity, for what its disk did to it.
-func (o *ordeal) recover() {
-	o.t.Helper()
-	began, acked := time.Now(), o.visitors.Acknowledged()
-	o.Wait("no write succeeds", time.Minute, func() bool {
-		o.revive()
-		return o.visitors.Acknowledged() > acked+int64(len(o.Nodes))
-	})
-	o.slowest = max(o.slowest, time.Since(began))
-	o.Wait("not all nodes are ready", time.Minute, func() bool {
-		o.revive()
-		for _, n := range o.Nodes {
-			if _, err := o.Client(n).Ready(o.t.Context()); err != nil {
-				return false
-			}
+		c.total.Add(r)
+		c.violations += len(r.Violations) + len(r.Failures)
+	}()
+	for i := 0; i < mostStorms && (i == 0 || c.more()); i++ {
+		if err := o.round(); err != nil {
+			t.Fatal(err)
 		}
-		return true
-	})
-}
-
-// revive starts what does not run. Nothing ends by itself, but for its disk.
-func (o *ordeal) revive() {
-	for _, n := range o.Nodes {
-		p := o.Process(n)
-		if p != nil && !p.Ended() {
-			continue
-		}
-		if p != nil && p.Code() != diskFailed {
-			o.w.Fail("%s ended with exit code %d", n.ID, p.Code())
-		}
-		o.Start(n)
 	}
-}
-
-// end stops the users and holds what they were told against the history.
-func (o *ordeal) end() *chaos.Report {
-	o.t.Helper()
-	record := o.visitors.End()
-	r := &chaos.Report{Slowest: o.slowest}
-	h, err := o.archivist.History(o.w.Known(), 0)
-	if err != nil {
-		o.t.Fatal(err)
+	r = o.end()
+	for _, v := range append(r.Violations, r.Failures...) {
+		t.Error(v)
 	}
-	named, err := chaos.Named(h, signingKey)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	r.Revisions = len(h.Transactions)
-	for _, v := range bumpcheck.Check(named, record) {
-		r.Violations = append(r.Violations, v)
-	}
-	o.Status() // equal states at one index
-	o.w.Count("snapshots taken", o.logged("snapshot taken"))
-	r.Counts, r.Failures = o.w.Counts(), o.w.Failures()
-	if now := o.openFiles(); now > o.files+100 {
-		r.Failures = append(r.Failures, fmt.Errorf("the processes have %d files open, and had %d in the beginning", now, o.files))
-	}
-	return r
-}
-
-// openFiles counts the files and connections that all processes have open. Those of users who
-// are gone may take a moment to go.
-func (o *ordeal) openFiles() (sum int) {
-	for _, n := range o.Nodes {
-		sum += filesOf(o.Process(n).PID())
-	}
-	return sum
-}
-
-// filesOf counts the open files of a process; 0 where that cannot be seen.
-func filesOf(pid int) int {
-	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	if err != nil {
-		return 0
-	}
-	return len(files)
-}
-
-// roll restarts one node after the other, as for a new version.
-func (o *ordeal) roll() error {
-	for _, n := range o.Nodes {
-		if bit, err := o.restarted(n); err != nil || !bit {
-			return fmt.Errorf("restarting %s: %w", n.ID, err)
-		}
-		o.Ready()
-	}
-	o.w.Fault("fault: rolling restart", true)
-	return nil
-}
-
-func (o *ordeal) killed(n *e2e.Node) (bool, error) {
-	o.Kill(n)
-	<-time.After(200 * time.Millisecond)
-	return true, nil
-}
-
-func (o *ordeal) restarted(n *e2e.Node) (bool, error) {
-	if err := o.Stop(n); err != nil {
-		return false, fmt.Errorf("%s stopped with %w", n.ID, err)
-	}
-	o.Start(n)
-	return true, nil
-}
-
-// stopped stops a process for longer than a lease.
-func (o *ordeal) stopped(n *e2e.Node) (bool, error) {
-	o.Signal(n, syscall.SIGSTOP)
-	<-time.After(time.Second)
-	o.Signal(n, syscall.SIGCONT)
-	return true, nil
-}
-
-// starved has a process run for a tenth of the time.
-func (o *ordeal) starved(n *e2e.Node) (bool, error) {
-	for range 12 {
-		o.Signal(n, syscall.SIGSTOP)
-		<-time.After(90 * time.Millisecond)
-		o.Signal(n, syscall.SIGCONT)
-		<-time.After(10 * time.Millisecond)
-	}
-	return true, nil
-}
-
-// deposed has leadership handed over, to the node or, if it leads, to another.
-func (o *ordeal) deposed(n *e2e.Node) (bool, error) {
-	to := n.ID
-	if status, err := o.Client().Cluster(o.t.Context()); err == nil && status.Leader == to {
-		to = o.Nodes[(slices.Index(o.Nodes, n)+1)%len(o.Nodes)].ID
-	}
-	_, err := o.Client().TransferLeadership(o.t.Context(), client.TransferRequest{To: to})
-	return err == nil, nil // it may fail while others suffer
 }

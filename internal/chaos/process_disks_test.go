@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,29 +85,30 @@ func (t *tracer) tampered() int {
 }
 
 // traces has system calls of a node fail or take long, for so long or until the node stops. It
-// must say by its exit code that its disk is the reason.
-func (o *ordeal) traces(call, how string, limit time.Duration) func(*e2e.Node) (bool, error) {
+// must say by its exit code that its disk is the reason. What is deadly may end it a moment later.
+func (o *ordeal) traces(call, how string, limit time.Duration, deadly bool) func(*e2e.Node) (bool, error) {
 	return func(n *e2e.Node) (bit bool, err error) {
 		p := o.Process(n)
 		t, err := attach(p.PID(), filepath.Join(o.t.TempDir(), "calls"), call, how)
 		if err != nil {
 			return false, err
 		}
-		select {
-		case <-p.Exited():
-		case <-time.After(limit):
+		for end := time.Now().Add(limit); time.Now().Before(end) && state(p) != 'Z' && !p.Ended(); {
+			<-time.After(20 * time.Millisecond) // one that ends is not seen to while one of its threads is held
 		}
 		err = t.detach()
-		select { // a process that has ended is not seen to while one of its threads is held
-		case <-p.Exited():
-		case <-time.After(time.Second):
+		if bit = t.tampered() > 0; bit && deadly {
+			select {
+			case <-p.Exited():
+			case <-time.After(time.Second):
+			}
 		}
 		if p.Ended() {
 			if code := p.Code(); code != diskFailed {
 				return false, errors.Join(err, fmt.Errorf("%s ended with exit code %d, not %d", n.ID, code, diskFailed))
 			}
 		}
-		return p.Ended() || t.tampered() > 0, err
+		return bit || p.Ended(), err
 	}
 }
 
@@ -161,34 +161,4 @@ func (o *ordeal) spoil(file string) (what string, err error) {
 	}
 	content[at] ^= 1 << o.rng.IntN(8)
 	return "fault: bit of the log flipped", os.WriteFile(file, content, 0o600)
-}
-
-// crowded lets a process open no further file and no connection, for a while.
-func (o *ordeal) crowded(n *e2e.Node) (bit bool, err error) {
-	const refusal = "too many open files"
-	p, before := o.Process(n), strings.Count(o.Log(n), refusal)
-	prlimit := func(args ...string) (string, error) {
-		out, err := exec.Command("prlimit", append([]string{"--pid", strconv.Itoa(p.PID())}, args...)...).CombinedOutput()
-		if err != nil {
-			return "", fmt.Errorf("prlimit: %w: %s", err, out)
-		}
-		return strings.TrimSpace(string(out)), nil
-	}
-	was, err := prlimit("--nofile", "--raw", "--noheadings", "--output=SOFT")
-	if err != nil {
-		return false, err
-	}
-	if _, err := prlimit("--nofile=3:"); err != nil { // any number below is taken
-		return false, err
-	}
-	for end := time.Now().Add(800 * time.Millisecond); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
-		conn, err := net.DialTimeout("tcp", n.HTTP, time.Second) // which it cannot accept
-		if err == nil {
-			defer conn.Close()
-		}
-	}
-	if _, err = prlimit("--nofile=" + was + ":"); p.Ended() { // for a file of its disk
-		err = nil
-	}
-	return strings.Count(o.Log(n), refusal) > before, err
 }

@@ -8,12 +8,14 @@ func (u *user) read() {
 	if u.reach.read(&r, u.limit()) {
 		u.keepRead(r)
 	} else if r.Node != "" {
+		u.done.Add(1)
 		u.counts[countReadsFailed]++
 	}
 }
 
 // keepRead records a read.
 func (u *user) keepRead(r bumpcheck.Read) {
+	u.done.Add(1)
 	u.counts[countReads]++
 	if r.Stale {
 		u.counts[countReadsStale]++

@@ -23,6 +23,7 @@ type crowd struct {
 
 	clock  atomic.Int64 // counts the calls and returns of all users
 	acked  atomic.Int64
+	done   atomic.Int64 // reads and writes
 	hashes hashes
 	stop   chan struct{}
 	once   sync.Once

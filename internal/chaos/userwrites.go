@@ -123,6 +123,7 @@ func (u *user) settle(w *bumpcheck.Write, a attempt) {
 
 // keep records a write.
 func (u *user) keep(w bumpcheck.Write) {
+	u.done.Add(1)
 	switch w.Outcome {
 	case bumpcheck.Acknowledged:
 		u.acked.Add(1)

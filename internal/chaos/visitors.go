@@ -28,6 +28,9 @@ func (w *World) Visit(seed uint64, users int, think time.Duration) (*Visitors, e
 // Acknowledged returns how many writes were acknowledged so far.
 func (v *Visitors) Acknowledged() int64 { return v.crowd.acked.Load() }
 
+// Operations returns how many reads and writes came to an end so far.
+func (v *Visitors) Operations() int64 { return v.crowd.done.Load() }
+
 // End stops the users once what they have under way is answered, and returns all that they did.
 // It is called once.
 func (v *Visitors) End() *bumpcheck.Record { return v.crowd.end() }

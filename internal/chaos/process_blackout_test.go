@@ -1,0 +1,88 @@
+package chaos_test
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/tesd/tesd/cluster"
+	"github.com/tesd/tesd/internal/clustertest"
+	"github.com/tesd/tesd/internal/e2e"
+	"github.com/tesd/tesd/internal/watchcheck"
+)
+
+// mark is a transaction that a majority had on disk when all nodes were dead. By the chain of
+// hashes it stands for all before it.
+type mark struct {
+	revision uint64
+	hash     string
+}
+
+// check holds it against the history as it went on.
+func (m mark) check(h *watchcheck.History) error {
+	if m.revision > uint64(len(h.Transactions)) {
+		return fmt.Errorf("revision %d was on the disks of a majority, and is not in the history", m.revision)
+	}
+	if is := h.Transactions[m.revision-1].Hash; is != m.hash {
+		return fmt.Errorf("revision %d had hash %s on the disks of a majority, and has %s in the history", m.revision, m.hash, is)
+	}
+	return nil
+}
+
+// blackout kills all nodes at once, in the middle of what else they suffer, and reads their disks
+// before it starts them again: all that anyone was told of must be on those of a majority.
+func (o *ordeal) blackout() error {
+	o.revive(o.Nodes...)
+	o.Kill(o.Nodes...)
+	known := o.w.Known()
+	views := make([]disk, len(o.Nodes))
+	var group sync.WaitGroup
+	for i, n := range o.Nodes {
+		group.Go(func() { views[i] = readDisk(n, known) })
+	}
+	group.Wait()
+	holders, hash := 0, ""
+	for i, v := range views {
+		switch {
+		case v.err != nil:
+			return fmt.Errorf("reading what %s has on disk: %w", o.Nodes[i].ID, v.err)
+		case v.hash == "": // it has not come so far
+			continue
+		case hash != "" && v.hash != hash:
+			return fmt.Errorf("revision %d, which users know, is not the same on the disks of two nodes", known)
+		}
+		holders, hash = holders+1, v.hash
+	}
+	if holders <= len(o.Nodes)/2 {
+		return fmt.Errorf("revision %d, which users know, is on the disks of %d of %d nodes that were killed", known, holders, len(o.Nodes))
+	}
+	o.marks = append(o.marks, mark{known, hash})
+	o.w.Count("disks read while all nodes were dead", len(o.Nodes))
+	for _, n := range o.Nodes {
+		o.Start(n)
+	}
+	o.w.Fault(killedAll, true)
+	return nil
+}
+
+// disk is what the disk of a dead node has of a revision.
+type disk struct {
+	hash string // "" if it is not there
+	err  error
+}
+
+func readDisk(n *e2e.Node, revision uint64) disk {
+	view, err := cluster.Salvage(n.DataDir, hclog.NewNullLogger())
+	if err != nil {
+		return disk{err: err}
+	}
+	r, ok := view.Registry(clustertest.Registry)
+	if !ok || r.Revision() < revision {
+		return disk{}
+	}
+	t, err := r.Transaction(revision)
+	if err != nil {
+		return disk{err: err}
+	}
+	return disk{hash: fmt.Sprintf("%x", t.Hash)}
+}

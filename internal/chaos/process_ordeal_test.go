@@ -1,0 +1,144 @@
+package chaos_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tesd/tesd/internal/bumpcheck"
+	"github.com/tesd/tesd/internal/chaos"
+	"github.com/tesd/tesd/internal/e2e"
+)
+
+// ordeal is a cluster of processes that suffers, and those who use it.
+type ordeal struct {
+	*tormented
+	campaign  *campaign
+	archivist *chaos.Archivist
+	visitors  *chaos.Visitors
+	files     int          // that all processes had open in the beginning
+	slow      atomic.Int32 // faults under way that take long
+	marks     []mark       // what was on disk when all nodes were dead
+	slowest   time.Duration
+}
+
+// users are how many use a cluster.
+const users = 32
+
+// think is how long a user waits between two requests, at most. Where nobody asks for so many operations,
+// they leave the processor time to the faults.
+func think() time.Duration {
+	if *operations > 0 {
+		return 20 * time.Millisecond
+	}
+	return 120 * time.Millisecond
+}
+
+func newOrdeal(t *testing.T, all *campaign, seed uint64) *ordeal {
+	t.Helper()
+	c := e2e.New(t, all.binary)
+	o := &ordeal{tormented: &tormented{c, t, worldOf(c), rand.New(rand.NewPCG(seed, 8))}, campaign: all}
+	first, release, err := o.w.Client("seed", o.rng, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if _, err := first.Migrate(t.Context(), chaos.Migration()); err != nil {
+		t.Fatal(err)
+	}
+	if o.archivist, err = o.w.Archive(); err != nil {
+		t.Fatal(err)
+	}
+	o.files = o.openFiles()
+	if o.visitors, err = o.w.Visit(seed, users, think()); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// recover starts what does not run, and waits until writes succeed and all nodes are ready. A
+// node may end a moment after a calamity, for what its disk did to it.
+func (o *ordeal) recover() {
+	o.t.Helper()
+	began, acked := time.Now(), o.visitors.Acknowledged()
+	o.Wait("no write succeeds", time.Minute, func() bool {
+		o.revive(o.Nodes...)
+		return o.visitors.Acknowledged() > acked+int64(len(o.Nodes))
+	})
+	o.slowest = max(o.slowest, time.Since(began))
+	o.Wait("not all nodes are ready", time.Minute, func() bool {
+		o.revive(o.Nodes...)
+		for _, n := range o.Nodes {
+			if _, err := o.Client(n).Ready(o.t.Context()); err != nil {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// revive starts those that do not run. Nothing ends by itself, but for its disk.
+func (o *ordeal) revive(nodes ...*e2e.Node) {
+	for _, n := range nodes {
+		p := o.Process(n)
+		if p != nil && !p.Ended() {
+			continue
+		}
+		if p != nil && p.Code() != diskFailed {
+			o.w.Fail("%s ended with exit code %d", n.ID, p.Code())
+		}
+		o.Start(n)
+	}
+}
+
+// end stops the users and holds what they were told against the history.
+func (o *ordeal) end() *chaos.Report {
+	o.t.Helper()
+	record := o.visitors.End()
+	r := &chaos.Report{Slowest: o.slowest}
+	h, err := o.archivist.History(o.w.Known(), 0)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	named, err := chaos.Named(h, signingKey)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	r.Revisions = len(h.Transactions)
+	for _, v := range bumpcheck.Check(named, record) {
+		r.Violations = append(r.Violations, v)
+	}
+	for _, m := range o.marks {
+		if err := m.check(h); err != nil {
+			r.Failures = append(r.Failures, err)
+		}
+	}
+	o.Status() // equal states at one index
+	o.w.Count("snapshots taken", o.logged("snapshot taken"))
+	r.Counts, r.Failures = o.w.Counts(), append(r.Failures, o.w.Failures()...)
+	if now := o.openFiles(); now > o.files+100 {
+		r.Failures = append(r.Failures, fmt.Errorf("the processes have %d files open, and had %d in the beginning", now, o.files))
+	}
+	return r
+}
+
+// openFiles counts the files and connections that all processes have open. Those of users who
+// are gone may take a moment to go.
+func (o *ordeal) openFiles() (sum int) {
+	for _, n := range o.Nodes {
+		sum += filesOf(o.Process(n).PID())
+	}
+	return sum
+}
+
+// filesOf counts the open files of a process; 0 where that cannot be seen.
+func filesOf(pid int) int {
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		return 0
+	}
+	return len(files)
+}
