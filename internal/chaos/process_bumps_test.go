@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -12,7 +13,12 @@ import (
 	"github.com/tesd/tesd/internal/e2e"
 )
 
-var clusters = flag.Int("chaos.clusters", 3, "how many clusters of processes suffer side by side, each from bumps")
+// What scripts/chaos bumps --processes sets beside the rest.
+var (
+	clusters = flag.Int("chaos.clusters", 3, "how many clusters of processes suffer side by side")
+	given    = flag.String("chaos.binary", "", "the command that the processes run; built if it is not given")
+	only     = flag.String("chaos.only", "", "faults of processes whose names this regular expression is in")
+)
 
 // signingKey is what the processes sign with.
 const signingKey = "a key that is long enough to sign with"
@@ -25,9 +31,12 @@ func TestBumpProcesses(t *testing.T) {
 		t.Skip("it takes minutes; scripts/chaos bumps --processes runs it")
 	}
 	t.Setenv("VERSION_SIGNING_KEY", signingKey)
-	binary, err := e2e.Build(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
+	binary := *given
+	if binary == "" {
+		var err error
+		if binary, err = e2e.Build(t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c := newCampaign(t, binary)
 	var group sync.WaitGroup
@@ -65,6 +74,7 @@ type campaign struct {
 	t          *testing.T
 	binary     string
 	traced     bool // system calls can be made to fail
+	only       *regexp.Regexp
 	began      time.Time
 	end, limit time.Time
 
@@ -79,14 +89,14 @@ type campaign struct {
 func newCampaign(t *testing.T, binary string) *campaign {
 	now := time.Now()
 	c := &campaign{
-		t: t, binary: binary, traced: canTrace(), began: now, end: now.Add(time.Duration(*minutes * float64(time.Minute))),
+		t: t, binary: binary, traced: canTrace(), only: regexp.MustCompile(*only), began: now, end: now.Add(time.Duration(*minutes * float64(time.Minute))),
 		living: make(map[*ordeal]bool), total: &chaos.Report{Counts: make(map[string]int)},
 	}
 	c.limit = c.end.Add(10 * time.Minute)
 	if !c.traced {
 		t.Log("there is no strace here, or it may not trace: disks do not fail in this run")
 	}
-	kinds := (&ordeal{campaign: c}).kinds()
+	kinds := c.kinds()
 	for _, i := range rand.New(rand.NewPCG(*first, 9)).Perm(len(kinds)) {
 		c.due = append(c.due, kinds[i])
 	}

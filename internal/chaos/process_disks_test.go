@@ -96,8 +96,9 @@ func (o *ordeal) traces(call, how string, limit time.Duration, deadly bool) func
 		for end := time.Now().Add(limit); time.Now().Before(end) && state(p) != 'Z' && !p.Ended(); {
 			<-time.After(20 * time.Millisecond) // one that ends is not seen to while one of its threads is held
 		}
+		dead := state(p) == 'Z'
 		err = t.detach()
-		if bit = t.tampered() > 0; bit && deadly {
+		if bit = t.tampered() > 0; dead || bit && deadly {
 			select {
 			case <-p.Exited():
 			case <-time.After(time.Second):

@@ -39,7 +39,7 @@ func (o *ordeal) calamities() []calamity {
 			calamity{"fault: disk hangs", 1, true, o.traces("fdatasync", "delay_enter=30000000:when=3+", 15*time.Second, true)},
 		)
 	}
-	return all
+	return slices.DeleteFunc(all, func(c calamity) bool { return !o.campaign.only.MatchString(c.name) })
 }
 
 // A disaster is for an operator to mend. It strikes a cluster that is well, and counts itself.
@@ -49,13 +49,15 @@ type disaster struct {
 }
 
 func (o *ordeal) disasters() []disaster {
-	return []disaster{
-		{replaced, func() error { o.replace(); return nil }}, {"damaged log", o.damage}, {"fault: rolling restart", o.roll},
+	all := []disaster{
+		{replaced, func() error { o.replace(); return nil }}, {"fault: log damaged", o.damage}, {"fault: rolling restart", o.roll},
 	}
+	return slices.DeleteFunc(all, func(d disaster) bool { return !o.campaign.only.MatchString(d.name) })
 }
 
 // kinds are the names of all that can strike.
-func (o *ordeal) kinds() (names []string) {
+func (c *campaign) kinds() (names []string) {
+	o := &ordeal{campaign: c}
 	for _, c := range o.calamities() {
 		names = append(names, c.name)
 	}
@@ -86,7 +88,7 @@ func (o *ordeal) round() error {
 			chosen = &all[i]
 		}
 	}
-	if chosen == nil && o.rng.IntN(4) == 0 {
+	if chosen == nil && len(all) > 0 && o.rng.IntN(4) == 0 {
 		chosen = &all[o.rng.IntN(len(all))]
 	}
 	if chosen == nil {

@@ -25,10 +25,12 @@ import (
 	"github.com/tesd/tesd/internal/loopback"
 )
 
-// Build builds the command into dir and returns its path. It is for TestMain.
-func Build(dir string) (string, error) {
+// Build builds the command into dir, with further flags of go build, and returns its path. It is for
+// TestMain.
+func Build(dir string, flags ...string) (string, error) {
 	binary := filepath.Join(dir, "tesd")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "github.com/tesd/tesd/cmd/tesd")
+	args := append([]string{"build", "-buildvcs=false", "-o", binary}, flags...)
+	build := exec.Command("go", append(args, "github.com/tesd/tesd/cmd/tesd")...)
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the command: %w\n%s", err, out)
 	}
