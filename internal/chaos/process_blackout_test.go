@@ -1,8 +1,11 @@
 package chaos_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/tesd/tesd/cluster"
@@ -30,9 +33,18 @@ func (m mark) check(h *watchcheck.History) error {
 }
 
 // blackout kills all nodes at once, in the middle of what else they suffer, and reads their disks
-// before it starts them again: all that anyone was told of must be on those of a majority.
+// before it starts them again: all that anyone was told of must be on those of a majority. As often
+// as not all but the leader are stopped for a moment before that: what it has then, it has alone.
 func (o *ordeal) blackout() error {
 	o.revive(o.Nodes...)
+	if leader := o.leading(); leader != nil && o.rng.IntN(2) == 0 {
+		for _, n := range o.Nodes {
+			if n != leader {
+				o.Signal(n, syscall.SIGSTOP)
+			}
+		}
+		<-time.After(time.Duration(o.rng.IntN(300)) * time.Millisecond)
+	}
 	o.Kill(o.Nodes...)
 	known := o.w.Known()
 	views := make([]disk, len(o.Nodes))
@@ -62,6 +74,18 @@ func (o *ordeal) blackout() error {
 		o.Start(n)
 	}
 	o.w.Fault(killedAll, true)
+	return nil
+}
+
+// leading returns the node that takes itself for the leader, or nil.
+func (o *ordeal) leading() *e2e.Node {
+	ctx, cancel := context.WithTimeout(o.t.Context(), 2*time.Second)
+	defer cancel()
+	for _, n := range o.Nodes {
+		if health, err := o.Client(n).Health(ctx); err == nil && health.Role == "leader" {
+			return n
+		}
+	}
 	return nil
 }
 

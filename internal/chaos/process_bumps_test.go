@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -103,24 +104,38 @@ func newCampaign(t *testing.T, binary string) *campaign {
 	return c
 }
 
-// more reports whether more has to happen: the time is not up, or too little did.
-func (c *campaign) more() bool {
-	if c.t.Failed() {
-		return false
-	}
+// sofar returns how many faults had an effect, and how many operations there were.
+func (c *campaign) sofar() (effective, done int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	effective, _ := c.total.Faults()
-	done := c.total.Operations()
+	effective, _ = c.total.Faults()
+	done = c.total.Operations()
 	for o := range c.living {
 		n, _ := (&chaos.Report{Counts: o.w.Counts()}).Faults()
 		effective, done = effective+n, done+int(o.visitors.Operations())
 	}
-	now := time.Now()
-	if effective < *faults || done < *operations || len(c.due) > 0 {
-		return now.Before(c.limit)
+	return effective, done
+}
+
+// tried reports whether every kind of fault has come, and enough of them.
+func (c *campaign) tried() bool {
+	effective, _ := c.sofar()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return effective >= *faults && len(c.due) == 0
+}
+
+// more reports whether more has to happen: the time is not up, or too little did.
+func (c *campaign) more() bool {
+	_, done := c.sofar()
+	tried, now := c.tried(), time.Now()
+	switch {
+	case c.t.Failed():
+		return false
+	case tried && done >= *operations:
+		return now.Before(c.end)
 	}
-	return now.Before(c.end)
+	return now.Before(c.limit)
 }
 
 // seed returns that of the next cluster.
@@ -159,13 +174,16 @@ func (c *campaign) live(t *testing.T, seed uint64) {
 		defer c.mu.Unlock()
 		delete(c.living, o)
 		if r == nil {
-			c.violations++
-			return
+			r = &chaos.Report{Counts: o.w.Counts(), Failures: []error{errors.New("it came to no end")}}
 		}
 		c.total.Add(r)
 		c.violations += len(r.Violations) + len(r.Failures)
 	}()
 	for i := 0; i < mostStorms && (i == 0 || c.more()); i++ {
+		if i > 0 && c.tried() && time.Now().After(c.end) { // it is the operations that are missing
+			<-time.After(time.Second)
+			continue
+		}
 		if err := o.round(); err != nil {
 			t.Fatal(err)
 		}

@@ -17,6 +17,9 @@ import (
 
 var plantedProcesses = flag.Bool("chaos.planted", false, "have mistakes found that are planted in the command")
 
+// ownModule is that of the command.
+const ownModule = "github.com/tesd/tesd"
+
 // TestPlantedInProcesses has the harness find mistakes of the command itself: each is built with one line
 // changed, and let suffer for some seconds.
 func TestPlantedInProcesses(t *testing.T) {
@@ -34,28 +37,28 @@ func TestPlantedInProcesses(t *testing.T) {
 		finds    []string // what is said, one of these
 	}{
 		{
-			"the key of a repeat is forgotten", "github.com/tesd/tesd", "fsm/machine.go",
+			"the key of a repeat is forgotten", ownModule, "fsm/machine.go",
 			"if k, ok := m.findKey(name); ok {", "if k, ok := m.findKey(name); ok && m.index%4 > 0 {", stopped, []string{"once: "},
 		},
 		{
-			"an entity is left out of a cascade", "github.com/tesd/tesd", "fsm/cascade.go",
+			"an entity is left out of a cascade", ownModule, "fsm/cascade.go",
 			"func(s *slot) { p.plan.slots = append(p.plan.slots, s) })",
 			`func(s *slot) { if s.def.ID != "api:a" || p.r.revision%8 > 0 { p.plan.slots = append(p.plan.slots, s) } })`,
 			stopped, []string{"sequential: "},
 		},
 		{
-			"a node does not ask the leader before it reads", "github.com/tesd/tesd", "cluster/read.go",
+			"a node does not ask the leader before it reads", ownModule, "cluster/read.go",
 			"index, err = n.readIndex(ctx)\n\tcase o.MaxStale", "index = 0\n\tcase o.MaxStale", stopped, []string{"ordered: "},
 		},
 		{
 			"an entry counts as committed when the leader has it", "github.com/hashicorp/raft", "commitment.go",
 			"quorumMatchIndex := matched[(len(matched)-1)/2]", "quorumMatchIndex := matched[len(matched)-1]",
-			stopped, []string{"kept: ", "on the disks of ", "state hashes differ", "is not the same on the disks"},
+			"stopped|all killed", []string{"kept: ", "on the disks of ", "is not the same on the disks", "state hashes differ", "differs from that of the others"},
 		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			binary, err := e2e.Build(t.TempDir(), "-overlay", overlay(t, test.module, test.file, test.old, test.new))
+			binary, err := e2e.Build(t.TempDir(), changed(t, test.module, test.file, test.old, test.new)...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,34 +76,58 @@ func TestPlantedInProcesses(t *testing.T) {
 	}
 }
 
-// overlay is what has go build take a file of a module as if it had another line.
-func overlay(t *testing.T, module, file, old, new string) (path string) {
+// changed returns the flags that have go build take a file of a module with another line in it.
+func changed(t *testing.T, module, file, old, new string) []string {
 	t.Helper()
-	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	list := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module, ownModule)
+	dirs, err := list.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	original := filepath.Join(strings.TrimSpace(string(dir)), file)
-	source, err := os.ReadFile(original)
+	fields := strings.Fields(string(dirs))
+	dir, own := fields[0], fields[len(fields)-1]
+	source, err := os.ReadFile(filepath.Join(dir, file))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(string(source), old); n != 1 {
-		t.Fatalf("%s has %q %d times, not once", original, old, n)
+		t.Fatalf("%s of %s has %q %d times, not once", file, module, old, n)
 	}
-	changed := filepath.Join(t.TempDir(), filepath.Base(file))
-	if err := os.WriteFile(changed, []byte(strings.Replace(string(source), old, new, 1)), 0o600); err != nil {
+	temp := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(temp, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	with := strings.Replace(string(source), old, new, 1)
+	if dir == own {
+		replace, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(dir, file): write("changed.go", with)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []string{"-overlay", write("overlay.json", string(replace))}
+	}
+	// An overlay is for no file of other modules: they are replaced as a whole.
+	if err := os.CopyFS(filepath.Join(temp, "module"), os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
-	if err != nil {
+	if err := os.Chmod(filepath.Join(temp, "module", file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	path = filepath.Join(t.TempDir(), "overlay.json")
-	if err := os.WriteFile(path, replace, 0o600); err != nil {
-		t.Fatal(err)
+	write(filepath.Join("module", file), with)
+	for _, name := range []string{"go.mod", "go.sum"} {
+		content, err := os.ReadFile(filepath.Join(own, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "go.mod" {
+			content = fmt.Appendf(content, "\nreplace %s => %s\n", module, filepath.Join(temp, "module"))
+		}
+		write(name, string(content))
 	}
-	return path
+	return []string{"-modfile", filepath.Join(temp, "go.mod")}
 }
 
 // sufferWith has two clusters of a command suffer from some faults, in a process of its own, which is to

@@ -72,7 +72,7 @@ func (o *ordeal) round() error {
 	if err := o.storm(); err != nil {
 		return err
 	}
-	if is := func(name string) bool { return name == killedAll }; o.campaign.next(is) != "" || o.rng.IntN(3) == 0 {
+	if is := func(name string) bool { return name == killedAll }; o.campaign.next(is) != "" || o.rng.IntN(2) == 0 {
 		if err := o.blackout(); err != nil {
 			return err
 		}
@@ -202,7 +202,7 @@ func (o *ordeal) suffer(n *e2e.Node, chain []calamity, rng *rand.Rand) error {
 // not yet may hit nothing. It need not be ready, which others may keep it from.
 func (o *ordeal) up(n *e2e.Node) bool {
 	one := o.Client(n)
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
 		o.revive(n)
 		ctx, cancel := context.WithTimeout(o.t.Context(), time.Second)
 		health, err := one.Health(ctx)
