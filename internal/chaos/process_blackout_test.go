@@ -2,9 +2,11 @@ package chaos_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -35,7 +37,7 @@ func (m mark) check(h *watchcheck.History) error {
 // blackout kills all nodes at once, in the middle of what else they suffer, and reads their disks
 // before it starts them again: all that anyone was told of must be on those of a majority. As often
 // as not all but the leader are stopped for a moment before that: what it has then, it has alone.
-func (o *ordeal) blackout() error {
+func (o *ordeal) blackout() {
 	o.revive(o.Nodes...)
 	if leader := o.leading(); leader != nil && o.rng.IntN(2) == 0 {
 		for _, n := range o.Nodes {
@@ -46,35 +48,43 @@ func (o *ordeal) blackout() error {
 		<-time.After(time.Duration(o.rng.IntN(300)) * time.Millisecond)
 	}
 	o.Kill(o.Nodes...)
-	known := o.w.Known()
+	known := max(o.w.Known(), 1) // the seed is known
 	views := make([]disk, len(o.Nodes))
 	var group sync.WaitGroup
 	for i, n := range o.Nodes {
 		group.Go(func() { views[i] = readDisk(n, known) })
 	}
 	group.Wait()
-	holders, hash := 0, ""
-	for i, v := range views {
-		switch {
-		case v.err != nil:
-			return fmt.Errorf("reading what %s has on disk: %w", o.Nodes[i].ID, v.err)
-		case v.hash == "": // it has not come so far
-			continue
-		case hash != "" && v.hash != hash:
-			return fmt.Errorf("revision %d, which users know, is not the same on the disks of two nodes", known)
-		}
-		holders, hash = holders+1, v.hash
+	if hash, err := majority(views); err != nil {
+		o.w.Fail("revision %d, which users know, when all nodes are dead: %w", known, err)
+	} else {
+		o.marks = append(o.marks, mark{known, hash})
 	}
-	if holders <= len(o.Nodes)/2 {
-		return fmt.Errorf("revision %d, which users know, is on the disks of %d of %d nodes that were killed", known, holders, len(o.Nodes))
-	}
-	o.marks = append(o.marks, mark{known, hash})
 	o.w.Count("disks read while all nodes were dead", len(o.Nodes))
 	for _, n := range o.Nodes {
 		o.Start(n)
 	}
 	o.w.Fault(killedAll, true)
-	return nil
+}
+
+// majority returns the hash that a majority of disks have, none of which may have another.
+func majority(disks []disk) (hash string, err error) {
+	holders := 0
+	for i, d := range disks {
+		switch {
+		case d.err != nil:
+			return "", fmt.Errorf("disk %d cannot be read: %w", i+1, d.err)
+		case d.hash == "": // it has not come so far
+			continue
+		case hash != "" && d.hash != hash:
+			return "", errors.New("it is not the same on the disks of two nodes")
+		}
+		holders, hash = holders+1, d.hash
+	}
+	if holders <= len(disks)/2 {
+		return "", fmt.Errorf("it is on the disks of %d of %d nodes", holders, len(disks))
+	}
+	return hash, nil
 }
 
 // leading returns the node that takes itself for the leader, or nil.
@@ -109,4 +119,21 @@ func readDisk(n *e2e.Node, revision uint64) disk {
 		return disk{err: err}
 	}
 	return disk{hash: fmt.Sprintf("%x", t.Hash)}
+}
+
+// TestMajority has disks of dead nodes judged.
+func TestMajority(t *testing.T) {
+	a, b, none, broken := disk{hash: "a"}, disk{hash: "b"}, disk{}, disk{err: errors.New("broken")}
+	tests := []struct {
+		disks []disk
+		want  string // "" for an error
+	}{
+		{[]disk{a, a, a}, "a"}, {[]disk{none, a, a}, "a"}, {[]disk{none, none, a}, ""}, {[]disk{none, none, none}, ""},
+		{[]disk{a, b, a}, ""}, {[]disk{a, a, broken}, ""}, {[]disk{none, a, a, a, none}, "a"}, {[]disk{none, a, a, none}, ""},
+	}
+	for _, test := range tests {
+		if got, err := majority(test.disks); got != test.want || (err == nil) != (test.want != "") {
+			t.Errorf("%v: %q, %v; want %q", test.disks, got, err, test.want)
+		}
+	}
 }

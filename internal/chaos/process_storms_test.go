@@ -73,9 +73,7 @@ func (o *ordeal) round() error {
 		return err
 	}
 	if is := func(name string) bool { return name == killedAll }; o.campaign.next(is) != "" || o.rng.IntN(2) == 0 {
-		if err := o.blackout(); err != nil {
-			return err
-		}
+		o.blackout()
 	}
 	o.recover()
 	all := o.disasters()
