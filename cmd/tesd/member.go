@@ -107,7 +107,7 @@ func (m *member) run(ctx context.Context) error {
 		MaxHeaderBytes:    32 << 10,
 		// OPTIONS * is answered as any other path that is none.
 		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     m.log.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+		ErrorLog:                     newHTTPLog(m.log.Named("http")),
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
