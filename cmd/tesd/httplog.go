@@ -19,7 +19,7 @@ func newHTTPLog(l hclog.Logger) *log.Logger { return log.New(httpLog{l}, "", 0) 
 func (l httpLog) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
 	if why, ok := strings.CutPrefix(text, "http: Accept error: "); ok {
-		l.log.Warn("connections cannot be accepted", "error", why)
+		l.log.Warn("accept_failed", "error", why)
 	} else {
 		l.log.Debug(text)
 	}

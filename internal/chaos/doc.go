@@ -15,7 +15,8 @@
 // [RunBumps] has the same clusters suffer more, in storms of up to three faults at once, and
 // users who bump, put, delete and read through all nodes, most of them without HTTP, which
 // costs more than all the rest. Package bumpcheck holds what they were told against the
-// history; the logs and the states of all nodes must be the same.
+// history; the logs and the states of all nodes must be the same. [World.Visit] has users do the
+// same over HTTP, to clusters of real processes, whose faults the package's tests inject.
 //
 // A run counts what it did, and of its faults only those that had an effect, so that a test can
 // ask for a least of everything, and it can be given a fault to find ([Seams], [World].Mutate):
