@@ -45,6 +45,7 @@ var table = map[string]row{
 	"internal/chaos":       {ours: []string{"fsm", "cluster", "client", "httpapi", "internal/bumpcheck", "internal/clustertest", "internal/memnet", "internal/watchcheck"}},
 	"internal/loopback":    {},
 	"internal/recovery":    {},
+	"internal/powerloss":   {},
 	"internal/e2e":         {ours: []string{"client", "internal/apicheck", "internal/loopback"}},
 	"internal/archtest":    {},
 	"internal/bench":       {ours: []string{"client", "internal/loopback"}}, // a module of its own, held to the same rules
@@ -71,6 +72,7 @@ var confined = []confinement{
 	{"github.com/spf13", []string{"cmd/tesd"}},
 	{"github.com/anishathalye/porcupine", []string{"internal/bumpcheck"}}, // for tests alone
 	{"github.com/Masterminds/semver", []string{"cmd/tesd"}},               // versions themselves are fsm's
+	{"github.com/hanwen/go-fuse", []string{"internal/powerloss"}},         // for tests alone
 	{"testing", []string{"internal", "client/clienttest"}},
 }
 
