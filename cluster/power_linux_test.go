@@ -104,13 +104,13 @@ func TestPowerLostAtEverySync(t *testing.T) {
 				t.Fatal(err)
 			}
 			l := &powerLives{t: t, disk: disk, dir: dir}
-			loss, done, refused := l.live(n, keep)
+			first, done, _ := l.live(n, keep)
 			over = done
-			if loss.Any() {
-				lost++
-			}
-			if loss, _, refused = l.live(rng.IntN(n+5), keep); loss.Any() {
-				lost++
+			second, done, refused := l.live(rng.IntN(n+5), keep)
+			for _, loss := range []powerloss.Loss{first, second} {
+				if loss.Any() {
+					lost++
+				}
 			}
 			if refused == "" {
 				_, done, refused = l.live(1<<20, keep)

@@ -59,6 +59,7 @@ type ordeal struct {
 	*tormented
 	archivist *chaos.Archivist
 	visitors  *chaos.Visitors
+	power     *power
 	traced    bool // system calls can be made to fail
 	files     int  // that all processes had open in the beginning
 	slowest   time.Duration
@@ -71,6 +72,7 @@ func newOrdeal(t *testing.T, binary string) *ordeal {
 	if !o.traced {
 		t.Log("there is no strace here, or it may not trace: disks do not fail in this run")
 	}
+	o.power = empower(o.tormented, *first)
 	seed, release, err := o.w.Client("seed", o.rng, false)
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +112,7 @@ func (o *ordeal) calamities() []calamity {
 			calamity{"fault: disk hangs", o.traces("fdatasync", "delay_enter=30000000:when=3+", 15*time.Second)},
 		)
 	}
-	return all
+	return append(all, o.power.calamities()...)
 }
 
 // suffer has calamities strike until the time is up and enough has happened, and each kind once at
@@ -141,7 +143,7 @@ func (o *ordeal) suffer(end time.Time) error {
 		o.recover()
 		o.replace()
 		o.recover()
-		for _, extra := range []func() error{o.damage, o.roll} {
+		for _, extra := range []func() error{o.damage, o.roll, o.power.blackout} {
 			if err := extra(); err != nil {
 				return err
 			}

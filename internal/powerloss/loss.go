@@ -18,7 +18,8 @@ func (l Loss) String() string {
 	return fmt.Sprintf("%d sectors, %d sizes and %d names lost, %d unsynced sectors kept", l.Sectors, l.Sizes, l.Names, l.Kept)
 }
 
-func (l *Loss) add(more Loss) {
+// Add adds what another loss came to.
+func (l *Loss) Add(more Loss) {
 	l.Sectors += more.Sectors
 	l.Sizes += more.Sizes
 	l.Names += more.Names

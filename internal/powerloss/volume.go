@@ -159,7 +159,7 @@ func (v *volume) lose(keep func() bool) (l Loss) {
 // lose brings a file, or all that is durable below a directory, to what is durable.
 func (n *inode) lose(keep func() bool, l *Loss) {
 	if n.file != nil {
-		l.add(n.file.lose(keep))
+		l.Add(n.file.lose(keep))
 		return
 	}
 	n.names = maps.Clone(n.safe)
