@@ -78,7 +78,11 @@ func acknowledgedThenUnpowered(t *testing.T, binary string, lie bool) []error {
 		disk.Lie(lie)
 	}
 	acknowledge(writes)
-	for bit := false; !bit; { // a disk may keep all that it need not
+	bit := false
+	for try := 0; !bit; try++ { // a disk may keep all that it need not
+		if try == 5 {
+			t.Fatal("power was lost, and nothing with it")
+		}
 		if lie {
 			bit = true
 			_, err = p.cut(false, s.Nodes...)
