@@ -34,7 +34,7 @@ func RestoreDir(dir, nodeID string, peers []Peer, backup io.Reader, logger hclog
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fsm.View{}, fmt.Errorf("looking at the data directory: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+	if err := makeDir(filepath.Dir(dir)); err != nil {
 		return fsm.View{}, fmt.Errorf("making the data directory: %w", err)
 	}
 	building, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".restoring-*")

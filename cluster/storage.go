@@ -53,7 +53,7 @@ func OpenDir(dir string, logger hclog.Logger) (*Storage, error) {
 	if logger == nil {
 		logger = hclog.NewNullLogger()
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("making the data directory: %w", err)
 	}
 	if err := checkDir(dir); err != nil {
@@ -70,17 +70,34 @@ func OpenDir(dir string, logger hclog.Logger) (*Storage, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("%w: opening %s: %w", ErrDiskFailed, file, err)
 	}
-	if err := syncDir(dir); err != nil { // so that the file itself is there after a crash
-		return nil, errors.Join(fmt.Errorf("%w: %w", ErrDiskFailed, err), log.Close())
-	}
 	snapshots, err := openSnapshots(dir, logger.Named("snapshots"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: opening the snapshots in %s: %w", ErrDiskFailed, dir, err), log.Close())
+	}
+	if err := syncDir(dir); err != nil { // so that the log and the snapshots themselves are there after a loss of power
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrDiskFailed, err), log.Close())
 	}
 	return &Storage{
 		Log: log, Stable: log, Snapshots: snapshots, Close: log.Close, Checked: true, Name: file, Retained: retainedSnapshots,
 		Free: func() (uint64, error) { return freeSpace(dir) },
 	}, nil
+}
+
+// makeDir makes a directory and those above it, if needed, and has its name there after a loss of power.
+func makeDir(dir string) error {
+	above := filepath.Dir(dir)
+	if _, err := os.Stat(above); errors.Is(err, fs.ErrNotExist) {
+		if err := makeDir(above); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := syncDir(above); !errors.Is(err, fs.ErrPermission) { // what may not be read was made by others
+		return err
+	}
+	return nil
 }
 
 // openLog opens the file of the log. The freelist is not synced with every commit: rewriting

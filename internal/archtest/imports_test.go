@@ -46,6 +46,7 @@ var table = map[string]row{
 	"internal/loopback":    {},
 	"internal/timerslack":  {},
 	"internal/recovery":    {},
+	"internal/powerloss":   {},
 	"internal/e2e":         {ours: []string{"client", "internal/apicheck", "internal/loopback"}},
 	"internal/archtest":    {},
 	"internal/bench":       {ours: []string{"client", "internal/loopback", "internal/timerslack"}}, // a module of its own, held to the same rules
@@ -72,6 +73,7 @@ var confined = []confinement{
 	{"github.com/spf13", []string{"cmd/tesd"}},
 	{"github.com/anishathalye/porcupine", []string{"internal/bumpcheck"}}, // for tests alone
 	{"github.com/Masterminds/semver", []string{"cmd/tesd"}},               // versions themselves are fsm's
+	{"github.com/hanwen/go-fuse", []string{"internal/powerloss"}},         // for tests alone
 	{"testing", []string{"internal", "client/clienttest"}},
 }
 

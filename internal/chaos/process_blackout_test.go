@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -34,10 +35,11 @@ func (m mark) check(h *watchcheck.History) error {
 	return nil
 }
 
-// blackout kills all nodes at once, in the middle of what else they suffer, and reads their disks
-// before it starts them again: all that anyone was told of must be on those of a majority. As often
-// as not all but the leader are stopped for a moment before that: what it has then, it has alone.
-func (o *ordeal) blackout() {
+// blackout kills all nodes at once, or has them lose their power, in the middle of what else they suffer,
+// and reads their disks before it starts them again: all that anyone was told of must be on those of a
+// majority. As often as not all but the leader are stopped for a moment before that: what it has then, it
+// has alone. kind is which of the two is due, "" for either.
+func (o *ordeal) blackout(kind string) error {
 	o.revive(o.Nodes...)
 	if leader := o.leading(); leader != nil && o.rng.IntN(2) == 0 {
 		for _, n := range o.Nodes {
@@ -47,12 +49,22 @@ func (o *ordeal) blackout() {
 		}
 		<-time.After(time.Duration(o.rng.IntN(300)) * time.Millisecond)
 	}
-	o.Kill(o.Nodes...)
+	bit := true
+	if kind == unpoweredAll || kind == "" && o.power != nil && o.rng.IntN(2) == 0 {
+		var err error
+		if bit, err = o.power.lose(o.Nodes...); err != nil {
+			return err
+		}
+		kind = unpoweredAll
+	} else {
+		o.Kill(o.Nodes...)
+		kind = killedAll
+	}
 	known := max(o.w.Known(), 1) // the seed is known
 	views := make([]disk, len(o.Nodes))
 	var group sync.WaitGroup
 	for i, n := range o.Nodes {
-		group.Go(func() { views[i] = readDisk(n, known) })
+		group.Go(func() { views[i] = o.readDisk(n, known) })
 	}
 	group.Wait()
 	if hash, err := majority(views); err != nil {
@@ -64,7 +76,8 @@ func (o *ordeal) blackout() {
 	for _, n := range o.Nodes {
 		o.Start(n)
 	}
-	o.w.Fault(killedAll, true)
+	o.w.Fault(kind, bit)
+	return nil
 }
 
 // majority returns the hash that a majority of disks have, none of which may have another.
@@ -105,8 +118,15 @@ type disk struct {
 	err  error
 }
 
-func readDisk(n *e2e.Node, revision uint64) disk {
-	view, err := cluster.Salvage(n.DataDir, hclog.NewNullLogger())
+func (o *ordeal) readDisk(n *e2e.Node, revision uint64) disk {
+	dir := n.DataDir
+	if o.power != nil { // this process serves the disk, and must not map its files: it would wait for itself
+		dir = o.t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(n.DataDir)); err != nil {
+			return disk{err: err}
+		}
+	}
+	view, err := cluster.Salvage(dir, hclog.NewNullLogger())
 	if err != nil {
 		return disk{err: err}
 	}

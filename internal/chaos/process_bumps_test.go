@@ -79,6 +79,7 @@ type campaign struct {
 	t          *testing.T
 	binary     string
 	traced     bool // system calls can be made to fail
+	powered    bool // there are disks that lose what was not synced
 	only       *regexp.Regexp
 	began      time.Time
 	end, limit time.Time
@@ -94,7 +95,7 @@ type campaign struct {
 func newCampaign(t *testing.T, binary string) *campaign {
 	now := time.Now()
 	c := &campaign{
-		t: t, binary: binary, traced: canTrace(), only: regexp.MustCompile(*only), began: now, end: now.Add(time.Duration(*minutes * float64(time.Minute))),
+		t: t, binary: binary, traced: canTrace(), powered: canLosePower(t), only: regexp.MustCompile(*only), began: now, end: now.Add(time.Duration(*minutes * float64(time.Minute))),
 		living: make(map[*ordeal]bool), total: &chaos.Report{Counts: make(map[string]int)},
 	}
 	c.limit = c.end.Add(10 * time.Minute)

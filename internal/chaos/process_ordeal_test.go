@@ -19,6 +19,7 @@ type ordeal struct {
 	campaign  *campaign
 	archivist *chaos.Archivist
 	visitors  *chaos.Visitors
+	power     *power       // nil if it is not lost
 	files     int          // that all processes had open in the beginning
 	slow      atomic.Int32 // faults under way that take long
 	marks     []mark       // what was on disk when all nodes were dead
@@ -41,6 +42,9 @@ func newOrdeal(t *testing.T, all *campaign, seed uint64) *ordeal {
 	t.Helper()
 	c := e2e.New(t, all.binary)
 	o := &ordeal{tormented: &tormented{c, t, worldOf(c), rand.New(rand.NewPCG(seed, 8))}, campaign: all}
+	if all.powered && seed%2 == 0 { // the others write to a disk as it is
+		o.power = empower(o.tormented, seed)
+	}
 	first, release, err := o.w.Client("seed", o.rng, false)
 	if err != nil {
 		t.Fatal(err)

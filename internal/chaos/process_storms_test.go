@@ -39,6 +39,9 @@ func (o *ordeal) calamities() []calamity {
 			calamity{"fault: disk hangs", 1, true, o.traces("fdatasync", "delay_enter=30000000:when=3+", 15*time.Second, true)},
 		)
 	}
+	if o.power != nil {
+		all = append(all, calamity{unpowered, 4, false, func(n *e2e.Node) (bool, error) { return o.power.lose(n) }})
+	}
 	return slices.DeleteFunc(all, func(c calamity) bool { return !o.campaign.only.MatchString(c.name) })
 }
 
@@ -58,6 +61,10 @@ func (o *ordeal) disasters() []disaster {
 // kinds are the names of all that can strike.
 func (c *campaign) kinds() (names []string) {
 	o := &ordeal{campaign: c}
+	if c.powered {
+		o.power = new(power)
+		names = append(names, unpoweredAll)
+	}
 	for _, c := range o.calamities() {
 		names = append(names, c.name)
 	}
@@ -72,13 +79,16 @@ func (o *ordeal) round() error {
 	if err := o.storm(); err != nil {
 		return err
 	}
-	if is := func(name string) bool { return name == killedAll }; o.campaign.next(is) != "" || o.rng.IntN(2) == 0 {
-		o.blackout()
+	due := o.campaign.next(func(name string) bool { return name == killedAll || name == unpoweredAll && o.power != nil })
+	if due != "" || o.rng.IntN(2) == 0 {
+		if err := o.blackout(due); err != nil {
+			return err
+		}
 	}
 	o.recover()
 	all := o.disasters()
 	var chosen *disaster
-	due := o.campaign.next(func(name string) bool {
+	due = o.campaign.next(func(name string) bool {
 		return slices.ContainsFunc(all, func(d disaster) bool { return d.name == name })
 	})
 	for i := range all {
