@@ -13,7 +13,7 @@ import (
 // timerSlack is how much later than it asked for a thread of a node may be woken. With the
 // kernel's own 50 µs, waking threads took a quarter of all processor time where three nodes
 // share two cores.
-const timerSlack = 200 * time.Microsecond
+const timerSlack = time.Millisecond
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "serve" {

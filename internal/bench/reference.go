@@ -99,7 +99,7 @@ func serveRaft(args []string) error {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	if *tuned {
-		timerslack.Choose(200 * time.Microsecond)
+		timerslack.Choose(time.Millisecond)
 		debug.SetGCPercent(400)
 	}
 	if err := os.MkdirAll(*dir, 0o700); err != nil {

@@ -28,8 +28,8 @@ func TestTimerSlack(t *testing.T) {
 		} else if errors.Is(err, fs.ErrNotExist) {
 			continue // a thread that has ended
 		}
-		if got := strings.TrimSpace(string(slack)); err != nil || got != "200000" {
-			t.Errorf("%s has a slack of %q ns, want 200000: %v", thread, got, err)
+		if got := strings.TrimSpace(string(slack)); err != nil || got != "1000000" {
+			t.Errorf("%s has a slack of %q ns, want 1000000: %v", thread, got, err)
 		}
 	}
 }
