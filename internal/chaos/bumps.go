@@ -123,7 +123,9 @@ func (in *injector) tidy() {
 	}
 	in.until(time.Minute, func() bool { in.supervise(); _, _, ok := in.unready(); return !ok })
 	if n, check, ok := in.unready(); ok {
-		in.w.Fail("%s is not ready in the end: %s, %s", n.ID, check.Name, check.Detail)
+		in.v.mu.Lock()
+		defer in.v.mu.Unlock()
+		in.w.Fail("%s is not ready in the end: %s, %s; it last stopped by itself for: %v", n.ID, check.Name, check.Detail, in.v.ended[n])
 	}
 }
 

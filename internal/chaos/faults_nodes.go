@@ -191,9 +191,9 @@ func (in *injector) supervise() {
 func (in *injector) revive(n *clustertest.Node) {
 	if err, ended := in.v.Ended(n, 0); ended {
 		in.w.Count("nodes that stopped by themselves", 1)
-		if in.w.Counts()["nodes that stopped by themselves"] == 1 {
-			in.v.t.Logf("%s stopped by itself: %v", n.ID, err)
-		}
+		in.v.mu.Lock()
+		in.v.ended[n] = err
+		in.v.mu.Unlock()
 		in.v.crash(n)
 		in.v.start(n)
 	}

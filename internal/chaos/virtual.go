@@ -42,6 +42,7 @@ type virtual struct {
 	faces  map[*clustertest.Node]*face        // of those that serve
 	nodes  map[*clustertest.Node]httpapi.Node // as they were started last, and as users see them
 	clocks map[string]*clock                  // by node id
+	ended  map[*clustertest.Node]error        // why they last stopped by themselves
 }
 
 // face is the HTTP side of a node that runs.
@@ -65,7 +66,7 @@ func newVirtual(t *testing.T, s shape) *virtual {
 	v := &virtual{
 		archive: clustertest.NewArchive(), seams: s.seams, mute: s.mute, heartbeat: 2 * time.Second, t: t,
 		faces: make(map[*clustertest.Node]*face), nodes: make(map[*clustertest.Node]httpapi.Node),
-		clocks: make(map[string]*clock),
+		clocks: make(map[string]*clock), ended: make(map[*clustertest.Node]error),
 	}
 	if s.seams.Archive != nil {
 		s.seams.Archive(v.archive)
