@@ -1,6 +1,7 @@
 package bumpcheck
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -219,18 +220,26 @@ func (c *checker) read(r *Read) {
 
 // at returns an entity as it was at a revision.
 func (c *checker) at(entity string, revision uint64) Seen {
+	if was := c.since(entity, revision); was.Version != "" {
+		return was.Seen
+	}
+	return Seen{Entity: entity}
+}
+
+// since returns what an entity had become by a revision, and at which; zero if it had not been there.
+func (c *checker) since(entity string, revision uint64) at {
 	all := c.versions[entity]
-	i, found := slices.BinarySearchFunc(all, revision, func(v at, r uint64) int { return int(v.revision) - int(r) })
+	i, found := slices.BinarySearchFunc(all, revision, func(v at, r uint64) int { return cmp.Compare(v.revision, r) })
 	for found && i+1 < len(all) && all[i+1].revision == revision { // a batch may move it more than once
 		i++
 	}
 	if !found {
 		i--
 	}
-	if i < 0 || all[i].Version == "" {
-		return Seen{Entity: entity}
+	if i < 0 {
+		return at{}
 	}
-	return all[i].Seen
+	return all[i]
 }
 
 // changesOf returns what a write did, by the history.

@@ -1,6 +1,8 @@
 package bumpcheck_test
 
 import (
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -116,5 +118,47 @@ func TestManyReadersAtOnce(t *testing.T) {
 	r.Clock = 1000
 	if found := bumpcheck.Check(h, r); len(found) > 0 {
 		t.Error(found[0])
+	}
+}
+
+// TestLongHistory has the search take no more memory for each access than for a short history, also
+// where nobody was told of many writes and others were called long before they returned.
+func TestLongHistory(t *testing.T) {
+	const length = 20_000
+	h, r := story()
+	h.Transactions, h.Names, r.Writes, r.Reads = h.Transactions[:1], h.Names[:1], nil, nil
+	for i := range length {
+		at, old, version := int64(i), "1.0."+strconv.Itoa(i), "1.0."+strconv.Itoa(i+1)
+		name, revision := strconv.Itoa(i), uint64(i+2)
+		changes := []watchcheck.Change{{EntityID: "b", OldVersion: old, NewVersion: version, DisplayName: "B"}}
+		h.Transactions = append(h.Transactions, watchcheck.Transaction{
+			Event: watchcheck.Event{Revision: revision, TransactionID: name, Changes: changes},
+		})
+		h.Names = append(h.Names, name)
+		w := bumpcheck.Write{
+			Client: i % 100, Call: 10 * at, Return: 10*at + 2000, Outcome: bumpcheck.Acknowledged,
+			Request: bumpcheck.Request{Name: name, Bumps: []bumpcheck.Bump{{Scope: 3, Entity: "b"}}},
+			Answers: []bumpcheck.Answer{{Revision: revision, TransactionID: name, Changes: changes}},
+		}
+		if i%3 > 0 {
+			w.Outcome, w.Answers = bumpcheck.Unknown, nil
+		}
+		r.Writes = append(r.Writes, w)
+		for k := range 3 {
+			r.Reads = append(r.Reads, bumpcheck.Read{
+				Client: 100 + k, Call: 10*at + int64(k), Return: 10*at + 400 + int64(k), Revision: revision,
+				Saw: []bumpcheck.Seen{{Entity: "b", Version: version, Name: "B"}},
+			})
+		}
+	}
+	r.Clock = 10*length + 10_000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, found := range bumpcheck.Check(h, r) {
+		t.Error(found)
+	}
+	runtime.ReadMemStats(&after)
+	if took := (after.TotalAlloc - before.TotalAlloc) / length; took > 20<<10 {
+		t.Errorf("it takes %d bytes of memory for each write", took)
 	}
 }

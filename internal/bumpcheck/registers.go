@@ -1,151 +1,153 @@
 package bumpcheck
 
-import (
-	"math"
-
-	"github.com/anishathalye/porcupine"
-)
+import "github.com/anishathalye/porcupine"
 
 // register is what an entity is at a moment, as porcupine searches for it.
 type register struct{ version, name string }
 
-// access is one thing that happened to one entity. A read that does not see the name, as a
-// refusal does not, has any.
+// access is one thing that happened to one entity, between its call and its return. A read that
+// does not see the name, as a refusal does not, has any.
 type access struct {
 	write bool
 	old   string // version before a write
 	register
 	any bool
+
+	client    int
+	call, ret int64
+	// By the history: the revisions at which the entity became, first and last, what the access
+	// made or saw. They differ only for one that has any.
+	from, to uint64
 }
 
 // registers has porcupine find an order of all accesses to each entity, in which each takes
-// effect between its call and its return. The revisions play no part in it.
+// effect between its call and its return. Where to look for it is known from the history, see
+// [narrow]; whether it is one does not rest on that.
 func (c *checker) registers() {
-	for entity, history := range c.accesses() {
-		first := register{}
+	for entity, all := range c.accesses() { // any order
+		is := register{}
 		for _, e := range c.h.Seed {
 			if e.ID == entity {
-				first = register{e.Version, e.Name}
+				is = register{e.Version, e.Name}
 			}
 		}
-		model := porcupine.Model{
-			Init: func() any { return first },
-			Step: func(state, input, _ any) (bool, any) {
-				is, a := state.(register), input.(access)
-				switch {
-				case a.write:
-					return a.old == is.version, a.register
-				case a.any:
-					return a.version == is.version, is
-				}
-				return a.register == is, is
-			},
+		all = thin(all)
+		if revision, ok := narrow(all); !ok {
+			c.report(Linearizable, entity, "", revision, "there is no time at which it can have become what it is there: "+
+				"that was seen, or its write had returned, before the call of what saw or made an earlier one")
+			continue
 		}
-		if !porcupine.CheckOperations(model, history) {
-			c.report(Linearizable, entity, "", 0, "porcupine finds no order for its %d writes and reads", len(history))
+		for _, piece := range pieces(all) {
+			if !porcupine.CheckOperations(beginningAs(is), operations(piece)) {
+				c.report(Linearizable, entity, "", piece[0].from, "porcupine finds no order for %d writes and reads from there on", len(piece))
+			}
+			for _, a := range piece {
+				if a.write {
+					is = a.register
+				}
+			}
 		}
 	}
 }
 
-// accesses returns all accesses by entity. A write of unknown outcome takes effect after its
-// call, and before the first return of whatever saw what it wrote.
-func (c *checker) accesses() map[string][]porcupine.Operation {
-	all := make(map[string][]porcupine.Operation)
-	add := func(client int, entity string, call, ret int64, a access) {
-		all[entity] = append(all[entity], porcupine.Operation{ClientId: client, Input: a, Call: call, Return: ret})
+// beginningAs is a register that begins as something.
+func beginningAs(first register) porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return first },
+		Step: func(state, input, _ any) (bool, any) {
+			is, a := state.(register), input.(*access)
+			switch {
+			case a.write:
+				return a.old == is.version, a.register
+			case a.any:
+				return a.version == is.version, is
+			}
+			return a.register == is, is
+		},
 	}
+}
+
+// operations returns accesses as porcupine takes them.
+func operations(all []access) []porcupine.Operation {
+	history := make([]porcupine.Operation, len(all))
+	for i := range all {
+		a := &all[i]
+		history[i] = porcupine.Operation{ClientId: a.client, Input: a, Call: a.call, Return: a.ret}
+	}
+	return history
+}
+
+// accesses returns all accesses by entity. A write of unknown outcome returns never.
+func (c *checker) accesses() map[string][]access {
+	all, spans := make(map[string][]access), c.spans()
 	for i := range c.r.Reads {
 		r := &c.r.Reads[i]
 		for _, saw := range r.Saw {
-			if !r.Stale {
-				add(r.Client, saw.Entity, r.Call, r.Return, access{register: register{saw.Version, saw.Name}})
+			if r.Stale {
+				continue
 			}
+			at := c.since(saw.Entity, r.Revision).revision
+			all[saw.Entity] = append(all[saw.Entity], access{
+				register: register{saw.Version, saw.Name}, client: r.Client, call: r.Call, ret: r.Return, from: at, to: at,
+			})
 		}
 	}
 	for i := range c.r.Writes {
 		w := &c.r.Writes[i]
-		ret := w.Return
-		if w.Outcome == Unknown {
-			ret = math.MaxInt64
-		}
-		if w.Outcome == Refused && w.Refusal.Code == versionConflict && len(w.Request.Bumps) == 1 {
-			add(w.Client, w.Refusal.Entity, w.Call, ret, access{register: register{version: w.Refusal.Actual}, any: true})
-		}
-		done := make(map[string]access)
-		for _, change := range c.changesOf(w) {
-			a, again := done[change.EntityID]
-			if !again { // else a batch moves it once more
-				a = access{write: true, old: change.OldVersion}
+		if e := w.Refusal.Entity; w.Outcome == Refused && w.Refusal.Code == versionConflict && len(w.Request.Bumps) == 1 {
+			s, ok := spans[e][w.Refusal.Actual]
+			if !ok {
+				c.report(Linearizable, w.Request.Name, "", 0, "it was refused for version %s of %s, which was never there", w.Refusal.Actual, e)
+				continue
 			}
-			a.register = register{change.NewVersion, change.DisplayName}
-			if a.version == "" {
-				a.register = register{}
-			}
-			done[change.EntityID] = a
+			all[e] = append(all[e], access{
+				register: register{version: w.Refusal.Actual}, any: true, client: w.Client, call: w.Call, ret: w.Return, from: s.first, to: s.last,
+			})
 		}
-		for entity, a := range done { // any order
-			add(w.Client, entity, w.Call, ret, a)
+		for entity, a := range c.writes(w) { // any order
+			all[entity] = append(all[entity], a)
 		}
-	}
-	for entity, history := range all { // any order
-		bound(history)
-		all[entity] = thin(history)
 	}
 	return all
 }
 
-// thin leaves out the reads that say no more than others do. No entity ever is again what it was
-// before, but for not being there. So it is something for one stretch of time, and all reads of
-// that meet the stretch if the one that returned first and the one that was called last do:
-// that one says that the stretch had begun, and this one that it had not ended. Without them
-// the search can take for ever, where many read at once.
-func thin(history []porcupine.Operation) (kept []porcupine.Operation) {
-	type extremes struct{ first, last porcupine.Operation }
-	reads := make(map[register]extremes)
-	for _, o := range history {
-		a := o.Input.(access)
-		if a.write || a.any || a.version == "" {
-			kept = append(kept, o)
-			continue
-		}
-		e, ok := reads[a.register]
-		if !ok || o.Return < e.first.Return {
-			e.first = o
-		}
-		if !ok || o.Call > e.last.Call {
-			e.last = o
-		}
-		reads[a.register] = e
-	}
-	for _, e := range reads { // any order
-		kept = append(kept, e.first)
-		if e.last != e.first {
-			kept = append(kept, e.last)
+// span is the revisions at which an entity had a version, or became so: the first and the last.
+type span struct{ first, last uint64 }
+
+// spans returns when entities had which versions.
+func (c *checker) spans() map[string]map[string]span {
+	spans := make(map[string]map[string]span)
+	for entity, all := range c.versions { // any order
+		spans[entity] = make(map[string]span)
+		for _, at := range all {
+			s, ok := spans[entity][at.Version]
+			if !ok {
+				s.first = at.revision
+			}
+			s.last = at.revision
+			spans[entity][at.Version] = s
 		}
 	}
-	return kept
+	return spans
 }
 
-// bound bounds the writes of unknown outcome by whoever saw them, which keeps the search short.
-func bound(history []porcupine.Operation) {
-	seen := make(map[string]int64)
-	note := func(version string, ret int64) {
-		if at, ok := seen[version]; !ok || ret < at {
-			seen[version] = ret
+// writes returns what a write did to each entity, by the history.
+func (c *checker) writes(w *Write) map[string]access {
+	done := make(map[string]access)
+	revision := c.revision[w.Request.Name]
+	for _, change := range c.changesOf(w) {
+		a, again := done[change.EntityID]
+		if !again { // else a batch moves it once more
+			a = access{write: true, old: change.OldVersion, client: w.Client, call: w.Call, ret: w.Return, from: revision, to: revision}
 		}
-	}
-	for _, o := range history {
-		if a := o.Input.(access); a.write {
-			note(a.old, o.Return)
-		} else {
-			note(a.version, o.Return)
+		if w.Outcome == Unknown {
+			a.ret = never
 		}
-	}
-	for i := range history {
-		o := &history[i]
-		a := o.Input.(access)
-		if ret, ok := seen[a.version]; o.Return == math.MaxInt64 && ok && a.version != a.old {
-			o.Return = max(ret, o.Call+1)
+		a.register = register{change.NewVersion, change.DisplayName}
+		if a.version == "" {
+			a.register = register{}
 		}
+		done[change.EntityID] = a
 	}
+	return done
 }
