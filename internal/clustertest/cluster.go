@@ -139,7 +139,7 @@ func (c *Cluster) Add() *Node {
 
 // Wipe gives a node that does not run empty stores, as if its disk had been lost.
 func (n *Node) Wipe() {
-	n.Store, n.Snapshots = raft.NewInmemStore(), raft.NewInmemSnapshotStore()
+	n.Store, n.Snapshots = raft.NewInmemStore(), &snapshots{}
 	n.onDisk()
 }
 

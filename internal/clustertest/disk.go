@@ -174,8 +174,7 @@ func (s diskStable) SetUint64(key []byte, value uint64) error {
 	return s.disk.write("stable", func() error { return s.StableStore.SetUint64(key, value) })
 }
 
-// diskSnapshots are snapshots on a disk. One that is not finished is none, as on a real disk; the
-// store below would take it for one.
+// diskSnapshots are snapshots on a disk. One that is not finished is none.
 type diskSnapshots struct {
 	raft.SnapshotStore
 	disk *Disk
