@@ -30,6 +30,7 @@ type adapter struct {
 
 	logged       atomic.Int64 // weight of the log applied since the last snapshot began
 	snapshotSize atomic.Int64 // bytes of the last snapshot, taken or restored
+	replaced     atomic.Int64 // how often the state was replaced by a snapshot
 }
 
 // published is one state that readers may see. Index and view belong together: a
@@ -146,7 +147,7 @@ func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
 	if a.broken != nil {
 		return nil, a.broken
 	}
-	return &snapshot{view: a.machine.View(), adapter: a, logged: a.logged.Swap(0)}, nil
+	return &snapshot{view: a.machine.View(), adapter: a, logged: a.logged.Swap(0), replaced: a.replaced.Load()}, nil
 }
 
 // Restore replaces the machine by that of a snapshot.
@@ -167,18 +168,25 @@ func (a *adapter) become(m *fsm.Machine, size int64) {
 	a.marks.restart(mark{m.View().Index(), m.StateHash()})
 	a.logged.Store(0)
 	a.snapshotSize.Store(size)
+	a.replaced.Add(1)
 	a.feed.Reset(a.publish())
 }
 
 // snapshot is a view on its way to disk.
 type snapshot struct {
-	view    fsm.View
-	adapter *adapter
-	logged  int64 // weight of the log that it is to make up for
-	taken   bool
+	view     fsm.View
+	adapter  *adapter
+	logged   int64 // weight of the log that it is to make up for
+	replaced int64 // of the adapter, when it began
+	taken    bool
 }
 
-// Persist writes the snapshot out.
+// errReplaced says that a snapshot is of a state that this node has no more.
+var errReplaced = errors.New("the node was given a snapshot while it took one")
+
+// Persist writes the snapshot out. One that is finished after the node was given another is of no
+// use: the library would take it for the newest, and as the leader send a follower, again and again,
+// the one that was given, since its log leads on from that alone.
 func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 	size, err := s.view.WriteTo(sink)
 	if err != nil {
@@ -188,6 +196,9 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 		return err
 	}
 	s.taken = true
+	if s.adapter.replaced.Load() != s.replaced {
+		return errReplaced
+	}
 	s.adapter.snapshotSize.Store(size)
 	return nil
 }

@@ -35,6 +35,9 @@ func (n *Node) ApplyRaw(entry []byte) error { return n.started().raft.Apply(entr
 // LastLogIndex returns the index of the last entry of the node's log.
 func (n *Node) LastLogIndex() uint64 { return n.started().raft.LastIndex() }
 
+// LastSnapshot returns the index of the snapshot that raft takes for the newest.
+func (n *Node) LastSnapshot() string { return n.started().raft.Stats()["last_snapshot_index"] }
+
 // Campaign makes the node a candidate at once, as a leader does that hands over to it.
 func (n *Node) Campaign() error {
 	c := n.started()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -262,6 +263,59 @@ func TestHungInstall(t *testing.T) {
 		c.Net.Rejoin(n.ID)
 		mustFail(t, c, n, time.Minute, "a snapshot that was sent", "did not return")
 		release()
+		c.Start(n)
+		c.Ready()
+		c.Agree()
+	})
+}
+
+// TestSnapshotBesideOneThatIsGiven has the disk of a follower take its time over a snapshot that the
+// follower takes of itself, until it has been given a newer one. The newer one stays what raft goes
+// by: the log leads on from that alone.
+func TestSnapshotBesideOneThatIsGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clustertest.Prepare(t, 3, seeded)
+		disks := on(c)
+		c.Ready()
+		n, leader := c.Follower(), c.Leader()
+		for range 5 {
+			mustBump(t, leader, "api:a", "")
+		}
+		c.Agree()
+		first := true
+		release := disks[n.ID].Hang(func(what string) bool {
+			hangs := first && what == "snapshot"
+			first = first && !hangs
+			return hangs
+		})
+		defer release()
+		taken := make(chan error, 1)
+		go func() { taken <- n.Current().Snapshot() }()
+		c.Wait("the snapshot does not hang", time.Second, func() bool { _, held := disks[n.ID].Suffered(); return held > 0 })
+		c.Net.Isolate(n.ID)
+		for range 20 {
+			mustBump(t, leader, "api:a", "")
+		}
+		for _, m := range c.Nodes {
+			if m != n {
+				if err := m.Current().Snapshot(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		c.Net.Rejoin(n.ID)
+		var given []*raft.SnapshotMeta
+		c.Wait("the follower is given no snapshot", time.Minute, func() bool { given, _ = n.Snapshots.List(); return len(given) > 0 })
+		mustBump(t, leader, "api:a", "") // the log leads on from it
+		c.Agree()
+		release()
+		if err := <-taken; err == nil {
+			t.Error("the older one is said to be taken")
+		}
+		if last := n.Current().LastSnapshot(); last != strconv.FormatUint(given[0].Index, 10) {
+			t.Errorf("the follower takes snapshot %s for its newest, and was given %d", last, given[0].Index)
+		}
+		c.Stop(n)
 		c.Start(n)
 		c.Ready()
 		c.Agree()

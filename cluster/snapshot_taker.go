@@ -85,7 +85,7 @@ func (t *snapshotTaker) take(ctx context.Context) error {
 	if err := r.ReloadConfig(settings); err != nil {
 		return err
 	}
-	began := time.Now()
+	began, replaced := time.Now(), n.adapter.replaced.Load()
 	done := make(chan error, 1)
 	go func() { done <- r.Snapshot().Error() }() // which may hang with the disk
 	select {
@@ -93,7 +93,7 @@ func (t *snapshotTaker) take(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
+	if errors.Is(err, raft.ErrNothingNewToSnapshot) || n.adapter.replaced.Load() != replaced { // see errReplaced
 		return nil
 	} else if err == nil {
 		n.log.Info("snapshot taken", "index", applied, "bytes", n.adapter.snapshotSize.Load(), "duration", time.Since(began))
