@@ -66,6 +66,9 @@ func (o *BumpOptions) configure(cfg *cluster.Config) {
 	}
 }
 
+// brisk is more requests than users come to whose cluster does not keep anyone waiting.
+const brisk = 150_000
+
 // RunBumps has users bump, put and read while a cluster suffers, and returns what came of it.
 // It must be called from within a testing/synctest bubble, which fails if a goroutine is left
 // behind.
@@ -77,7 +80,7 @@ func RunBumps(t *testing.T, o BumpOptions) *Report {
 	w := v.world()
 	w.SnapshotsTake = 60 * v.unit
 	v.slow(rand.New(rand.NewPCG(o.Seed, 2)), 2*time.Millisecond)
-	c := &crowd{v: v, w: w, unit: v.unit, think: o.Think, keyed: !o.Keyless, seldom: o.Seldom, reads: 8}
+	c := &crowd{v: v, w: w, unit: v.unit, think: o.Think, brisk: brisk, keyed: !o.Keyless, seldom: o.Seldom, reads: 8}
 	if err := c.gather(o.Seed, o.Direct, o.Web); err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ var (
 	bumpSeeds  = flag.Int("chaos.bumpseeds", 12, "how many seeds of bumps to run at least")
 	storms     = flag.Int("chaos.storms", 20, "how many storms each seed of bumps gets")
 	jobs       = flag.Int("chaos.jobs", 0, "how many processes of one core each run seeds of bumps; 0 for this one alone")
+	memory     = flag.Int("chaos.memory", 2048, "how many MB of memory each of these processes may hold")
 	isWorker   = flag.Bool("chaos.worker", false, "run the seeds of bumps that standard input names")
 	faults     = flag.Int("chaos.faults", 0, "how many faults with an effect the seeds of bumps must come to")
 	operations = flag.Int("chaos.operations", 0, "how many operations the seeds of bumps must come to")

@@ -17,6 +17,7 @@ type crowd struct {
 	w      *World
 	unit   time.Duration // how long a follower waits for a leader: what is long, and what is short
 	think  time.Duration // up to so long between two requests of a user
+	brisk  int64         // requests of all, after which users take their time; 0 for never
 	keyed  bool          // some writes have idempotency keys
 	seldom int           // one in so many writes repeats one that was answered before
 	reads  int           // one in so many requests is a write
@@ -133,7 +134,7 @@ func (u *user) run() {
 		select {
 		case <-u.stop:
 			return
-		case <-time.After(upTo(u.rng, u.think)):
+		case <-time.After(upTo(u.rng, u.pace())):
 		}
 		switch {
 		case u.rng.IntN(u.reads) > 0 && !u.w.fill.Load():
@@ -144,6 +145,16 @@ func (u *user) run() {
 			u.write()
 		}
 	}
+}
+
+// pace returns up to how long the user waits before its next request. All that users do is kept in
+// memory until it is checked, and where time is virtual it costs nothing to wait a minute for what
+// does not come.
+func (u *user) pace() time.Duration {
+	if u.brisk > 0 && u.done.Load() > u.brisk {
+		return 50 * u.think
+	}
+	return u.think
 }
 
 func (u *user) stopped() bool {
