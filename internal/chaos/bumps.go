@@ -119,7 +119,7 @@ func (in *injector) tidy() {
 	for _, n := range in.v.Nodes {
 		switch _, member := members[n.ID]; {
 		case member && !n.Running():
-			in.v.start(n)
+			in.start(n)
 		case !member && n.Running():
 			in.v.crash(n)
 		}

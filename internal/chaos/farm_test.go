@@ -201,7 +201,7 @@ func TestFarmTellsHowAWorkerEnded(t *testing.T) {
 		{"killed", 2048, (*os.Process).Kill, []string{"signal: killed"}},
 		{"told to say where it is", 2048, func(p *os.Process) error { return p.Signal(syscall.SIGQUIT) }, []string{"exit status 2", "SIGQUIT", "goroutine"}},
 		{"out of memory", 1, func(*os.Process) error { return nil },
-			[]string{fmt.Sprint("exit status ", ranAway), "more than 1\n", "were busy", "most of the memory", "TestWorker"}},
+			[]string{fmt.Sprint("exit status ", ranAway), "more than 1\n", "were busy", "most of the memory", "goroutine"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -195,7 +195,14 @@ func (in *injector) revive(n *clustertest.Node) {
 		in.v.ended[n] = err
 		in.v.mu.Unlock()
 		in.v.crash(n)
-		in.v.start(n)
+		in.start(n)
+	}
+}
+
+// start starts a node that should have no reason to refuse it.
+func (in *injector) start(n *clustertest.Node) {
+	if err := in.v.tryStart(n); err != nil {
+		in.w.Fail("%s does not start: %w", n.ID, err)
 	}
 }
 

@@ -231,13 +231,13 @@ func forgetVotes(o *chaos.BumpOptions) {
 			return false
 		}
 		c.Net.Isolate(leader.ID)
-		c.Start(has)
+		c.TryStart(has) // one that stopped by itself may have been started already
 		c.Net.Rejoin(lacks.ID)
 		<-time.After(2 * time.Second)
 		// It has applied what is lost, and would wait for ever for what it is to write in its place.
 		c.Crash(leader)
 		c.Net.Rejoin(leader.ID)
-		c.Start(leader)
+		c.TryStart(leader)
 		return true
 	}
 }

@@ -130,7 +130,17 @@ func (v *virtual) clock(id string) *clock {
 // start starts a node and its server.
 func (v *virtual) start(n *clustertest.Node) {
 	v.t.Helper()
-	v.Start(n)
+	if err := v.tryStart(n); err != nil {
+		v.t.Fatalf("opening %s: %v", n.ID, err)
+	}
+}
+
+// tryStart is start for a node that may refuse to be opened.
+func (v *virtual) tryStart(n *clustertest.Node) error {
+	v.t.Helper()
+	if err := v.TryStart(n); err != nil {
+		return err
+	}
 	var node httpapi.Node = n.Current()
 	if v.seams.Node != nil {
 		node = v.seams.Node(n.ID, node)
@@ -141,6 +151,7 @@ func (v *virtual) start(n *clustertest.Node) {
 	if !v.mute {
 		v.serve(n, node)
 	}
+	return nil
 }
 
 // serve has a node serve HTTP.
