@@ -121,37 +121,47 @@ func TestManyReadersAtOnce(t *testing.T) {
 	}
 }
 
-// TestLongHistory has the search take no more memory for each access than for a short history, also
-// where nobody was told of many writes and others were called long before they returned.
-func TestLongHistory(t *testing.T) {
-	const length = 20_000
+// bumps is the story of "b" alone, bumped so many times by as many clients; when says when each
+// bump was called and returned.
+func bumps(n int, when func(i int64) (call, ret int64)) (*bumpcheck.History, *bumpcheck.Record) {
 	h, r := story()
 	h.Transactions, h.Names, r.Writes, r.Reads = h.Transactions[:1], h.Names[:1], nil, nil
-	for i := range length {
-		at, old, version := int64(i), "1.0."+strconv.Itoa(i), "1.0."+strconv.Itoa(i+1)
+	for i := range n {
 		name, revision := strconv.Itoa(i), uint64(i+2)
-		changes := []watchcheck.Change{{EntityID: "b", OldVersion: old, NewVersion: version, DisplayName: "B"}}
+		changes := []watchcheck.Change{{EntityID: "b", OldVersion: "1.0." + name, NewVersion: "1.0." + strconv.Itoa(i+1), DisplayName: "B"}}
 		h.Transactions = append(h.Transactions, watchcheck.Transaction{
 			Event: watchcheck.Event{Revision: revision, TransactionID: name, Changes: changes},
 		})
 		h.Names = append(h.Names, name)
 		w := bumpcheck.Write{
-			Client: i % 100, Call: 10 * at, Return: 10*at + 2000, Outcome: bumpcheck.Acknowledged,
+			Client: i, Outcome: bumpcheck.Acknowledged,
 			Request: bumpcheck.Request{Name: name, Bumps: []bumpcheck.Bump{{Scope: 3, Entity: "b"}}},
 			Answers: []bumpcheck.Answer{{Revision: revision, TransactionID: name, Changes: changes}},
+		}
+		w.Call, w.Return = when(int64(i))
+		r.Writes = append(r.Writes, w)
+		r.Clock = max(r.Clock, w.Return+1000)
+	}
+	return h, r
+}
+
+// TestLongHistory has the search take no more memory for each access than for a short history, also
+// where nobody was told of many writes and others were called long before they returned.
+func TestLongHistory(t *testing.T) {
+	const length = 20_000
+	h, r := bumps(length, func(i int64) (call, ret int64) { return 10 * i, 10*i + 2000 })
+	for i := range r.Writes {
+		w, at := &r.Writes[i], 10*int64(i)
+		for k := range 3 {
+			r.Reads = append(r.Reads, bumpcheck.Read{
+				Client: length + k, Call: at + int64(k), Return: at + 400 + int64(k), Revision: w.Answers[0].Revision,
+				Saw: []bumpcheck.Seen{{Entity: "b", Version: w.Answers[0].Changes[0].NewVersion, Name: "B"}},
+			})
 		}
 		if i%3 > 0 {
 			w.Outcome, w.Answers = bumpcheck.Unknown, nil
 		}
-		r.Writes = append(r.Writes, w)
-		for k := range 3 {
-			r.Reads = append(r.Reads, bumpcheck.Read{
-				Client: 100 + k, Call: 10*at + int64(k), Return: 10*at + 400 + int64(k), Revision: revision,
-				Saw: []bumpcheck.Seen{{Entity: "b", Version: version, Name: "B"}},
-			})
-		}
 	}
-	r.Clock = 10*length + 10_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for _, found := range bumpcheck.Check(h, r) {
@@ -160,5 +170,15 @@ func TestLongHistory(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if took := (after.TotalAlloc - before.TotalAlloc) / length; took > 20<<10 {
 		t.Errorf("it takes %d bytes of memory for each write", took)
+	}
+}
+
+// TestManyWritersAtOnce has those who were called last be carried out first, all of them before any
+// returned.
+func TestManyWritersAtOnce(t *testing.T) {
+	const writers = 100
+	h, r := bumps(writers, func(i int64) (call, ret int64) { return writers - i, 2*writers - i })
+	for _, found := range bumpcheck.Check(h, r) {
+		t.Error(found)
 	}
 }

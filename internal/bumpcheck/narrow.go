@@ -2,7 +2,6 @@ package bumpcheck
 
 import (
 	"cmp"
-	"math"
 	"slices"
 )
 
@@ -13,8 +12,8 @@ import (
 // history; that also shows where the rest can be cut in pieces. All that only takes freedom away:
 // the order that porcupine finds is one of the accesses as they were.
 
-// never is behind all times, also when they are doubled.
-const never = math.MaxInt64 / 4
+// never is behind all times.
+const never = 1 << 40
 
 // thin leaves out the reads that say no more than others do. All that saw an entity as it became
 // at one revision meet that stretch of time if the one that returned first and the one that was
@@ -53,16 +52,20 @@ func thin(all []access) (kept []access) {
 // narrow puts accesses in the order of the history and leaves each the time in which it can have
 // taken effect in that order. A write has it from when all that saw or made what was before it had
 // been called: whoever takes what was called first need never turn back. What saw a write has it
-// until the next one. If there is no time for a write, narrow returns its revision and false.
-func narrow(all []access) (revision uint64, ok bool) {
-	for i := range all { // so that there is a time between any two
-		all[i].call *= 2
-		all[i].ret *= 2
+// until the next one. It returns why there is no time for a write, if there is none.
+func narrow(all []access) *contradiction {
+	room := int64(len(all)) + 2 // between any two times: all writes can have taken effect there
+	for i := range all {
+		all[i].call *= room
+		all[i].ret *= room
 	}
 	w := writesOf(all)
-	effect, failed := w.effects(all)
-	if failed != nil {
-		return failed.from, false
+	effect, wrong := w.effects(all, never*room)
+	if wrong != nil {
+		for _, a := range []*access{&wrong.before, &wrong.after} {
+			a.call, a.ret = a.call/room, a.ret/room
+		}
+		return wrong
 	}
 	for i := range all {
 		a := &all[i]
@@ -82,7 +85,7 @@ func narrow(all []access) (revision uint64, ok bool) {
 		}
 		return 0
 	})
-	return 0, true
+	return nil
 }
 
 // writes are those of an entity, in the order of the history.
@@ -107,33 +110,46 @@ func (w writes) behind(revision uint64) int {
 	return i
 }
 
-// effects returns the earliest time at which each write can have taken effect, and never for the
-// one that is not there behind them; or the first write for which there is no such time.
-func (w writes) effects(all []access) (effect []int64, failed *access) {
-	called := make([]int64, len(w)+1)   // the last call of what saw or made what was before each write
-	returned := make([]int64, len(w)+1) // the first return of what saw or made what was from it on
-	for i := range returned {
-		called[i], returned[i] = -1, never
+// contradiction is two accesses in the wrong order: the one that saw, or made, what an entity was
+// before a write was called when the one that saw or made what it was after had returned.
+type contradiction struct{ before, after access }
+
+// effects returns the earliest time at which each write can have taken effect, and the end for the
+// one that is not there behind them; or why there is no such time for one.
+func (w writes) effects(all []access, end int64) ([]int64, *contradiction) {
+	before := make([]access, len(w)+1) // each write, what was called last of all that was before it
+	after := make([]access, len(w)+1)  // what returned first of all from it on
+	for i := range w {
+		before[i].call, after[i].ret = -1, end
 	}
+	before[len(w)].call, after[len(w)].ret = -1, end
 	for _, a := range all {
-		next, seen := w.behind(a.to), w.behind(a.from)
-		called[next] = max(called[next], a.call)
-		if seen > 0 {
-			returned[seen-1] = min(returned[seen-1], a.ret)
+		if next := w.behind(a.to); a.call > before[next].call {
+			before[next] = a
+		}
+		if seen := w.behind(a.from); seen > 0 && a.ret < after[seen-1].ret {
+			after[seen-1] = a
 		}
 	}
 	for i := len(w) - 1; i >= 0; i-- {
-		returned[i] = min(returned[i], returned[i+1])
+		if after[i+1].ret < after[i].ret {
+			after[i] = after[i+1]
+		}
 	}
-	at := int64(-1)
-	for i := range w {
-		called[i+1] = max(called[i+1], called[i])
-		if at = max(w[i].call, called[i]+1, at+1); at >= returned[i] {
-			return nil, &w[i]
+	var effect []int64
+	for i, at := 0, int64(-1); i < len(w); i++ {
+		if i > 0 && before[i-1].call > before[i].call {
+			before[i] = before[i-1]
+		}
+		if at = max(w[i].call, before[i].call+1, at+1); at >= after[i].ret {
+			if w[i].call > before[i].call {
+				before[i] = w[i]
+			}
+			return nil, &contradiction{before[i], after[i]}
 		}
 		effect = append(effect, at)
 	}
-	return append(effect, never), nil
+	return append(effect, end), nil
 }
 
 // pieceSize is how many accesses porcupine is given at once, about.

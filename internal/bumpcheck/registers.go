@@ -1,6 +1,10 @@
 package bumpcheck
 
-import "github.com/anishathalye/porcupine"
+import (
+	"fmt"
+
+	"github.com/anishathalye/porcupine"
+)
 
 // register is what an entity is at a moment, as porcupine searches for it.
 type register struct{ version, name string }
@@ -20,6 +24,18 @@ type access struct {
 	from, to uint64
 }
 
+// String tells what happened.
+func (a access) String() string {
+	what := "read"
+	switch {
+	case a.write:
+		what = "wrote"
+	case a.any:
+		what = "was refused for"
+	}
+	return fmt.Sprintf("client %d %s version %q, name %q, of revision %d to %d, between %d and %d", a.client, what, a.version, a.name, a.from, a.to, a.call, a.ret)
+}
+
 // registers has porcupine find an order of all accesses to each entity, in which each takes
 // effect between its call and its return. Where to look for it is known from the history, see
 // [narrow]; whether it is one does not rest on that.
@@ -32,9 +48,8 @@ func (c *checker) registers() {
 			}
 		}
 		all = thin(all)
-		if revision, ok := narrow(all); !ok {
-			c.report(Linearizable, entity, "", revision, "there is no time at which it can have become what it is there: "+
-				"that was seen, or its write had returned, before the call of what saw or made an earlier one")
+		if wrong := narrow(all); wrong != nil {
+			c.report(Linearizable, entity, "", wrong.after.from, "%v had returned when this was called: %v", wrong.after, wrong.before)
 			continue
 		}
 		for _, piece := range pieces(all) {
