@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func TestBumpProcesses(t *testing.T) {
 		t.Skip("it takes minutes; scripts/chaos bumps --processes runs it")
 	}
 	t.Setenv("VERSION_SIGNING_KEY", signingKey)
-	binary, err := e2e.Build(t.TempDir())
+	binary, err := e2e.BuildClocks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,13 +61,14 @@ type ordeal struct {
 	archivist *chaos.Archivist
 	visitors  *chaos.Visitors
 	traced    bool // system calls can be made to fail
-	files     int  // that all processes had open in the beginning
+	struck    atomic.Uint64
+	files     int // that all processes had open in the beginning
 	slowest   time.Duration
 }
 
 func newOrdeal(t *testing.T, binary string) *ordeal {
 	t.Helper()
-	c := e2e.New(t, binary)
+	c := e2e.Options{Nodes: *nodes, LAN: network(t), Clocks: true}.New(t, binary)
 	o := &ordeal{tormented: &tormented{c, t, worldOf(c), rand.New(rand.NewPCG(*first, 8))}, traced: canTrace()}
 	if !o.traced {
 		t.Log("there is no strace here, or it may not trace: disks do not fail in this run")
@@ -110,11 +112,11 @@ func (o *ordeal) calamities() []calamity {
 			calamity{"fault: disk hangs", o.traces("fdatasync", "delay_enter=30000000:when=3+", 15*time.Second)},
 		)
 	}
-	return all
+	return slices.Concat(all, o.networkCalamities(), o.clockCalamities())
 }
 
 // suffer has calamities strike until the time is up and enough has happened, and each kind once at
-// least: one node, two different ones at once, or all three, the leader as often as not.
+// least: one node, or more at once, the leader as often as not.
 func (o *ordeal) suffer(end time.Time) error {
 	kinds, limit := o.calamities(), end.Add(10*time.Minute)
 	more := func() bool {
@@ -237,6 +239,7 @@ func (o *ordeal) end() *chaos.Report {
 	}
 	o.Status() // equal states at one index
 	o.w.Count("snapshots taken", o.logged("snapshot taken"))
+	o.w.Count("stamped by a wrong clock", wronglyStamped(h))
 	r.Counts, r.Failures = o.w.Counts(), o.w.Failures()
 	if now := o.openFiles(); now > o.files+100 {
 		r.Failures = append(r.Failures, fmt.Errorf("the processes have %d files open, and had %d in the beginning", now, o.files))

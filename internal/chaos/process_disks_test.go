@@ -2,9 +2,9 @@ package chaos_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -182,7 +182,9 @@ func (o *ordeal) crowded(n *e2e.Node) (bit bool, err error) {
 		return false, err
 	}
 	for end := time.Now().Add(800 * time.Millisecond); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
-		conn, err := net.DialTimeout("tcp", n.HTTP, time.Second) // which it cannot accept
+		ctx, cancel := context.WithTimeout(o.t.Context(), time.Second)
+		conn, err := o.Dial(ctx, "tcp", n.HTTP) // which it cannot accept
+		cancel()
 		if err == nil {
 			defer conn.Close()
 		}

@@ -65,16 +65,13 @@ func BuildClocks(dir string) (string, error) {
 
 // Clock is what a node takes for the time of day. Its methods may be called concurrently.
 //
-// It is a file that the node maps into its memory: by how many nanoseconds it is ahead, and how
-// often the node asked for the time while that was not 0.
+// It is a file that the node maps into its memory: by how many nanoseconds it is ahead.
 type Clock struct{ file *os.File }
-
-const clockSize = 16
 
 func newClock(path string) (*Clock, error) {
 	f, err := os.Create(path)
 	if err == nil {
-		err = f.Truncate(clockSize)
+		err = f.Truncate(8)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("making a clock: %w", err)
@@ -89,15 +86,6 @@ func (c *Clock) Set(ahead time.Duration) error {
 		return fmt.Errorf("setting a clock: %w", err)
 	}
 	return nil
-}
-
-// Asked returns how often the node has asked for the time while it was wrong.
-func (c *Clock) Asked() (uint64, error) {
-	raw := make([]byte, 8)
-	if _, err := c.file.ReadAt(raw, 8); err != nil {
-		return 0, fmt.Errorf("reading a clock: %w", err)
-	}
-	return binary.NativeEndian.Uint64(raw), nil
 }
 
 // environment is what a node needs to know the clock; nothing for a clock that is right.

@@ -49,11 +49,6 @@ func TestWrongClocks(t *testing.T) {
 			t.Errorf("with clocks %v ahead a bump is stamped %v ahead, want %v", step.ahead, stamped, step.stamped)
 		}
 	}
-	for _, n := range c.Nodes {
-		if asked, err := n.Clock.Asked(); err != nil || asked == 0 {
-			t.Errorf("%s never asked for the time while it was wrong: %v", n.ID, err)
-		}
-	}
 	c.Leader() // nobody has lost it
 	c.Wait("no node logs with a clock that is wrong", 20*time.Second, func() bool {
 		set(year)
