@@ -153,7 +153,7 @@ func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
 func (a *adapter) Restore(r io.ReadCloser) error {
 	defer r.Close()
 	counted := &countingReader{r: r}
-	m, err := fsm.Restore(counted)
+	m, err := fsm.Load(counted)
 	if err != nil {
 		return fmt.Errorf("restoring a snapshot: %w", err)
 	}

@@ -91,7 +91,7 @@ func readSnapshot(store raft.SnapshotStore, id string) (*fsm.Machine, int64, err
 		return nil, 0, err
 	}
 	counted := &countingReader{r: r}
-	machine, err := fsm.Restore(counted)
+	machine, err := fsm.Load(counted)
 	return machine, counted.n, errors.Join(err, r.Close())
 }
 

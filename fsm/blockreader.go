@@ -6,6 +6,7 @@ import "fmt"
 // one block to the next.
 type blockReader struct {
 	chain       chain
+	unhashed    bool // ids and hashes are left empty, which is cheaper
 	shared      bool // strings are cut from one text of the whole block, for who keeps none of them
 	left        int  // transactions of the block that are not read yet
 	transaction Transaction
@@ -45,7 +46,11 @@ func (r *blockReader) next() (*Transaction, error) {
 		return nil, fmt.Errorf("reading revision %d of the history: %w", revision, r.d.err)
 	}
 	t.ClusterID, t.RegistryID, t.Revision, t.PreviousHash = r.chain.cluster(revision), r.chain.registryID, revision, previous
-	r.scratch = t.seal(r.scratch)
+	if r.unhashed {
+		t.ID, t.Hash = "", Hash{}
+	} else {
+		r.scratch = t.seal(r.scratch)
+	}
 	r.previous = t.Hash
 	return t, nil
 }

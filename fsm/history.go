@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"compress/flate"
+	"fmt"
 	"iter"
 	"sort"
 )
@@ -111,10 +112,25 @@ func (h *history) read(i int, c chain) iter.Seq2[Transaction, error] {
 				return
 			}
 		}
-		if err := reader.finish(); err != nil {
+		err := reader.finish()
+		if next := h.after(i); err == nil && next != nil && next.previous != reader.previous {
+			err = fmt.Errorf("the history block of revision %d does not lead to the one after it", b.first)
+		}
+		if err != nil {
 			yield(Transaction{}, err)
 		}
 	}
+}
+
+// after returns the block behind block i; nil if that is the last.
+func (h *history) after(i int) *block {
+	switch {
+	case i+1 < len(h.sealed):
+		return &h.sealed[i+1]
+	case i < len(h.sealed) && h.tail.count > 0:
+		return &h.tail
+	}
+	return nil
 }
 
 // from iterates over the transactions from revision on.

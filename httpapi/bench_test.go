@@ -21,6 +21,20 @@ func BenchmarkBump(b *testing.B) {
 	}
 }
 
+// BenchmarkBumpWide is the same of a bump that moves 10,000 entities; most of it is the machine's.
+func BenchmarkBumpWide(b *testing.B) {
+	entities := []string{`{"id":"global:wide","type":"global","currentVersion":"1.0.0","updateStrategy":"independent","displayInUi":true,"displayName":"Wide","files":[]}`}
+	for i := range 9_999 {
+		entities = append(entities, fmt.Sprintf(`{"id":"component:c%d","type":"component","currentVersion":"1.0.0",`+
+			`"updateStrategy":"linked-to-parent","parentVersionId":"global:wide","displayInUi":false,"displayName":"Component %[1]d","files":[]}`, i))
+	}
+	send := benchServer(b, "["+strings.Join(entities, ",")+"]")
+	b.ReportAllocs()
+	for b.Loop() {
+		send("POST", "/version/bump", `{"scope":"patch","entityId":"global:wide"}`)
+	}
+}
+
 // BenchmarkEntity is what the server adds to a stale read of an entity.
 func BenchmarkEntity(b *testing.B) {
 	send := benchServer(b, example())

@@ -109,8 +109,15 @@ func (c *call) serveBump(read reader, render func(*outcome, []byte) []byte) (*an
 		return nil, err
 	}
 	c.stamp(o.revision)
-	return &answer{body: render(&o, make([]byte, 0, 1024))}, nil
+	return &answer{body: render(&o, make([]byte, 0, answerHead+len(o.changes)*answerMove))}, nil
 }
+
+// What an answer takes, in bytes, beside its changes, and for each of them with its entity; more,
+// when texts are long. A bump may move thousands, and growing up to them costs as much as writing them.
+const (
+	answerHead = 512
+	answerMove = 512
+)
 
 // raise carries a bump or a batch out, or plans it, and reports what became of it. It
 // began at start.

@@ -98,7 +98,13 @@ func (l loop) run(ctx context.Context, c *cluster, op operation) ([]figure, erro
 	if err != nil {
 		return nil, err
 	}
-	cores := func(i int) float64 { return (after[i].cpu() - before[i].cpu()).Seconds() / l.duration.Seconds() }
+	var all time.Duration
+	for i := range after {
+		after[i].cpu -= before[i].cpu
+		all += after[i].cpu
+	}
+	figures = append(figures, figure{"CPU an operation", "µs", float64(all.Microseconds()) / (valueOf(figures, throughput) * l.duration.Seconds())})
+	cores := func(i int) float64 { return after[i].cpu.Seconds() / l.duration.Seconds() }
 	for i := range 3 { // also of a system with fewer nodes, so that all have the same figures
 		f := figure{fmt.Sprintf("CPU node %d", i+1), "cores", 0}
 		if i < len(c.nodes) {

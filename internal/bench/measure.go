@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 )
@@ -101,7 +102,7 @@ func (c *cluster) load(ctx context.Context, l load, base int64, watchers []*watc
 	}
 	m.wall = time.Since(begun)
 	for i := range before {
-		m.nodes = append(m.nodes, usage{after[i].user - before[i].user, after[i].system - before[i].system, after[i].rss})
+		m.nodes = append(m.nodes, usage{after[i].cpu - before[i].cpu, after[i].user - before[i].user, after[i].system - before[i].system, after[i].rss})
 	}
 	m.client, m.nodes = m.nodes[len(c.nodes)], m.nodes[:len(c.nodes)]
 	return m, lagging
@@ -128,7 +129,7 @@ func (c *cluster) usages() ([]usage, error) {
 		}
 		all = append(all, u)
 	}
-	u, err := usageOf("self")
+	u, err := usageOf(os.Getpid())
 	return append(all, u), err
 }
 
@@ -208,11 +209,11 @@ func (m *sample) figures() []figure {
 			f = append(f, figure{"CPU watched, user", "s", u.user.Seconds()}, figure{"CPU watched, system", "s", u.system.Seconds()})
 			name = "CPU watched"
 		}
-		f = append(f, figure{name, "s", u.cpu().Seconds()})
+		f = append(f, figure{name, "s", u.cpu.Seconds()})
 	}
 	const mib = 1 << 20
 	return append(f,
-		figure{"CPU watching client", "s", m.client.cpu().Seconds()},
+		figure{"CPU watching client", "s", m.client.cpu.Seconds()},
 		figure{"CPU writer", "s", m.written.CPU.Seconds()},
 		figure{"RSS watched", "MiB", float64(m.nodes[0].rss) / mib},
 	)

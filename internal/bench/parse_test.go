@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,7 +46,7 @@ func TestParseStat(t *testing.T) {
 			t.Errorf("%q was read", text)
 		}
 	}
-	if u, err := usageOf("self"); err != nil || u.rss == 0 {
+	if u, err := usageOf(os.Getpid()); err != nil || u.rss == 0 || u.cpu == 0 {
 		t.Errorf("the usage of this process: %+v, %v", u, err)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A process is a server that was started, and is ended by its id.
@@ -67,26 +69,35 @@ func (p *process) alive() error {
 }
 
 // usage returns what the process has used since it started.
-func (p *process) usage() (usage, error) { return usageOf(strconv.Itoa(p.cmd.Process.Pid)) }
+func (p *process) usage() (usage, error) { return usageOf(p.cmd.Process.Pid) }
 
 // Usage is what a process has used: processor time, and memory at this moment.
 type usage struct {
-	user, system time.Duration
-	rss          int64 // bytes
+	cpu          time.Duration // as its clock counts
+	user, system time.Duration // as ticks find it: too little of what runs for less than a tick
+	rss          int64         // bytes
 }
 
-func (u usage) cpu() time.Duration { return u.user + u.system }
-
-// usageOf reads the usage of a process by its id, or of "self", from /proc.
-func usageOf(pid string) (usage, error) {
-	stat, err := os.ReadFile("/proc/" + pid + "/stat")
+// usageOf reads the usage of a process by its id.
+func usageOf(pid int) (usage, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return usage{}, fmt.Errorf("reading what a process used: %w", err)
 	}
-	return parseStat(stat)
+	u, err := parseStat(stat)
+	if err != nil {
+		return usage{}, err
+	}
+	// The clock of a process, all of its threads (clock_getcpuclockid(3)).
+	var used unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|unix.CLOCK_PROCESS_CPUTIME_ID), &used); err != nil {
+		return usage{}, fmt.Errorf("reading the clock of a process: %w", err)
+	}
+	u.cpu = time.Duration(used.Nano())
+	return u, nil
 }
 
-// parseStat takes the usage from the text of /proc/PID/stat.
+// parseStat takes the usage but for the clock from the text of /proc/PID/stat.
 func parseStat(stat []byte) (usage, error) {
 	// The name, in parentheses, may hold anything, spaces and parentheses too.
 	_, rest, ok := cutLast(stat, ')')
@@ -104,7 +115,7 @@ func parseStat(stat []byte) (usage, error) {
 		values[i] = n
 	}
 	const tick = time.Second / 100 // what Linux shows to users, on every architecture that Go knows
-	return usage{time.Duration(values[0]) * tick, time.Duration(values[1]) * tick, values[2] * int64(os.Getpagesize())}, nil
+	return usage{user: time.Duration(values[0]) * tick, system: time.Duration(values[1]) * tick, rss: values[2] * int64(os.Getpagesize())}, nil
 }
 
 // cutLast splits text around the last sep.

@@ -11,12 +11,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"github.com/tesd/tesd/internal/timerslack"
 )
 
 // The references, by which ratios tell the same on every machine: what the consensus library and its store
@@ -27,12 +29,12 @@ const (
 	constantCommand = "serve-constant"
 )
 
-// bareRaft is three nodes of the library as it comes, with a state machine that counts. The log is read from
-// its store, or through the library's cache of so many entries.
-func bareRaft(cache int) *system {
+// bareRaft is three nodes of the library with a state machine that counts: as it comes, or with what
+// tesd has as well, the library's cache of log entries, and the timer slack and the collector's target of its nodes.
+func bareRaft(tuned bool) *system {
 	name := "bare raft"
-	if cache > 0 {
-		name += ", cached"
+	if tuned {
+		name += ", tuned"
 	}
 	return &system{name, "v1.7.3", func(ctx context.Context, dir string, o nodeOptions) (*cluster, error) {
 		return launch(ctx, "raft", dir, o, func(dir string, ports []string) ([]*node, error) {
@@ -44,7 +46,7 @@ func bareRaft(cache int) *system {
 			for i := range 3 {
 				id := fmt.Sprintf("n%d", i+1)
 				p, err := startProcess(id, dir, self, raftCommand, "--id", id, "--http", ports[i], "--raft", ports[3+i],
-					"--peers", strings.Join(ports[3:], ","), "--dir", filepath.Join(dir, id), "--cache", strconv.Itoa(cache))
+					"--peers", strings.Join(ports[3:], ","), "--dir", filepath.Join(dir, id), "--tuned="+strconv.FormatBool(tuned))
 				if err != nil {
 					return nodes, err
 				}
@@ -92,9 +94,13 @@ func (c *counter) Restore(io.ReadCloser) error { return errors.New("there are no
 func serveRaft(args []string) error {
 	f := flag.NewFlagSet(raftCommand, flag.ContinueOnError)
 	id, httpAddress, raftAddress := f.String("id", "", ""), f.String("http", "", ""), f.String("raft", "", "")
-	peers, dir, cache := f.String("peers", "", ""), f.String("dir", "", ""), f.Int("cache", 0, "")
+	peers, dir, tuned := f.String("peers", "", ""), f.String("dir", "", ""), f.Bool("tuned", false, "")
 	if err := f.Parse(args); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if *tuned {
+		timerslack.Choose(200 * time.Microsecond)
+		debug.SetGCPercent(400)
 	}
 	if err := os.MkdirAll(*dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory: %w", err)
@@ -104,8 +110,8 @@ func serveRaft(args []string) error {
 		return fmt.Errorf("opening the log: %w", err)
 	}
 	var logs raft.LogStore = store
-	if *cache > 0 {
-		if logs, err = raft.NewLogCache(*cache, store); err != nil {
+	if *tuned {
+		if logs, err = raft.NewLogCache(512, store); err != nil {
 			return fmt.Errorf("opening the log: %w", err)
 		}
 	}

@@ -17,13 +17,13 @@ const spread = 1000
 
 // scenarios are all loads. peer is nil if there is none to compare with.
 func scenarios(ours, peer *system) []scenario {
-	bare, cached := bareRaft(0), bareRaft(512)
+	bare, tuned := bareRaft(false), bareRaft(true)
 	all := []scenario{
 		{
 			name: "bump-64", about: "bumps of 1,000 entities by 64 clients", clients: 64, options: nodeOptions{entities: spread},
 			contestants: []rival{
 				on("tesd, all nodes", ours, bumps(spread, false)), on("tesd, leader", ours, bumps(spread, true)),
-				on("bare raft", bare, applies), on("bare raft, cached", cached, applies),
+				on("bare raft", bare, applies), on("bare raft, tuned", tuned, applies),
 			},
 			targets: []target{
 				{throughput, "tesd, all nodes", "bare raft", true, 1.15}, {throughput, "tesd, leader", "bare raft", true, 1.5},
@@ -41,7 +41,7 @@ func scenarios(ours, peer *system) []scenario {
 			name: "bump-256", about: "bumps of 1,000 entities by 256 clients", clients: 256, options: nodeOptions{entities: spread},
 			contestants: []rival{
 				on("tesd, all nodes", ours, bumps(spread, false)), on("tesd, leader", ours, bumps(spread, true)),
-				on("bare raft", bare, applies), on("bare raft, cached", cached, applies),
+				on("bare raft", bare, applies), on("bare raft, tuned", tuned, applies),
 			},
 			targets: []target{
 				{throughput, "tesd, all nodes", "bare raft", true, 1.6}, {throughput, "tesd, leader", "bare raft", true, 1.9},

@@ -69,8 +69,8 @@ func runWriter(ctx context.Context, args []string, in io.Reader, out io.Writer) 
 		return fmt.Errorf("waiting to begin: %w", err)
 	}
 	done := writeAll(ctx, o, send)
-	if u, err := usageOf("self"); err == nil {
-		done.CPU = u.cpu()
+	if u, err := usageOf(os.Getpid()); err == nil {
+		done.CPU = u.cpu
 	}
 	if err := json.NewEncoder(out).Encode(done); err != nil {
 		return fmt.Errorf("printing what was written: %w", err)

@@ -107,13 +107,13 @@ func (m *Machine) Dial(ctx context.Context, network, address string) (conn net.C
 	return conn, err
 }
 
-// waiter waits for short times. It is of the goroutine that calls newWaiter, until that calls end.
+// waiter waits for short times. It is of the goroutine that calls newWaiter.
 type waiter struct{}
 
 // The timers of Go are good to a millisecond when nothing else goes on; those of a thread to
 // microseconds, once it says that it wants that.
 func newWaiter() waiter {
-	runtime.LockOSThread()
+	runtime.LockOSThread() // and never unlocked: what a thread of this kind starts would inherit that
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // without it packets are 50 µs late
 	return waiter{}
 }
@@ -124,5 +124,3 @@ func (waiter) until(t time.Time) {
 		_ = unix.Nanosleep(&pause, nil) // a signal wakes it early
 	}
 }
-
-func (waiter) end() { runtime.UnlockOSThread() }

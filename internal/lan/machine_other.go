@@ -22,5 +22,3 @@ type waiter struct{}
 func newWaiter() waiter { return waiter{} }
 
 func (waiter) until(t time.Time) { time.Sleep(time.Until(t)) }
-
-func (waiter) end() {}

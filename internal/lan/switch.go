@@ -59,7 +59,6 @@ func destination(data []byte) (netip.Addr, bool) {
 // deliver gives a machine what comes over a link, in order, when it is due.
 func (k *link) deliver() {
 	w := newWaiter()
-	defer w.end()
 	for p := range k.queue {
 		w.until(p.due)
 		k.write(p.data)
