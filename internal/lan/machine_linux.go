@@ -113,7 +113,7 @@ type waiter struct{}
 // The timers of Go are good to a millisecond when nothing else goes on; those of a thread to
 // microseconds, once it says that it wants that.
 func newWaiter() waiter {
-	runtime.LockOSThread() // and never unlocked: what a thread of this kind starts would inherit that
+	runtime.LockOSThread()                             // and never unlocked: what a thread of this kind starts would inherit that
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // without it packets are 50 µs late
 	return waiter{}
 }
