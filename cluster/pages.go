@@ -148,7 +148,7 @@ func (p *pages) page(number uint64, within keyRange, each func(flags uint32, key
 		return fmt.Errorf("page %d: %w", number, short(err))
 	}
 	used, err := p.content(b, number, within, each)
-	if err == nil && uint64(used)/uint64(p.size) != more {
+	if err == nil && uint64(used-1)/uint64(p.size) != more { // it may fill the last of its pages
 		err = errors.New("it reaches further than what it holds")
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -64,6 +65,30 @@ func TestHealthyFiles(t *testing.T) {
 		}
 		if log, err = openLog(file, false); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestFullPages has what a page holds end where the page ends, or just before or behind that.
+func TestFullPages(t *testing.T) {
+	page := os.Getpagesize()
+	for pages := 1; pages <= 3; pages++ {
+		for over := -1; over <= 1; over++ {
+			file := filepath.Join(t.TempDir(), logFile)
+			log, err := openLog(file, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = log.Set([]byte(identityKey), make([]byte, pages*page+over-pageHead-elementSize-len(identityKey)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := log.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := checkFile(file); err != nil {
+				t.Errorf("%d bytes more than %d pages hold: %v", over, pages, err)
+			}
 		}
 	}
 }

@@ -36,9 +36,9 @@ type snapshotTaker struct {
 	consensus *consensus
 
 	taking sync.WaitGroup
-	busy   atomic.Bool  // a snapshot is being taken
-	retry  atomic.Int64 // Unix time in nanoseconds before which none is tried
-	began  time.Time    // when it was, or was told of last; the housekeeping's
+	busy   atomic.Bool               // a snapshot is being taken
+	failed atomic.Pointer[time.Time] // when the last could not be written, if that failed
+	began  time.Time                 // when it was, or was told of last; the housekeeping's
 }
 
 // look takes a snapshot if one is due. It does not wait for it.
@@ -51,7 +51,7 @@ func (t *snapshotTaker) look(ctx context.Context) {
 		}
 		return
 	}
-	if n.adapter.logged.Load() <= max(n.cfg.SnapshotBytes, n.adapter.snapshotSize.Load()) || now.UnixNano() < t.retry.Load() {
+	if n.adapter.logged.Load() <= max(n.cfg.SnapshotBytes, n.adapter.snapshotSize.Load()) || t.rests(now) {
 		return
 	}
 	t.busy.Store(true)
@@ -60,10 +60,18 @@ func (t *snapshotTaker) look(ctx context.Context) {
 		defer t.busy.Store(false)
 		if err := t.take(ctx); err != nil && ctx.Err() == nil {
 			n.snapshotsFailed.Add(1)
-			t.retry.Store(time.Now().Add(snapshotRetry).UnixNano())
+			now := time.Now()
+			t.failed.Store(&now)
 			n.log.Error("snapshot_failed", "error", err)
 		}
 	})
+}
+
+// rests reports whether it is too early to try again after a snapshot that could not be written. It goes
+// by the monotonic clock: the time of day may be put right meanwhile, from a year ahead.
+func (t *snapshotTaker) rests(now time.Time) bool {
+	failed := t.failed.Load()
+	return failed != nil && now.Sub(*failed) < snapshotRetry
 }
 
 // take writes a snapshot. The log keeps what came since the one before, so that the older of

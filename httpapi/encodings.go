@@ -13,7 +13,8 @@ import (
 // for leaves memory. No answer depends on what is kept: what a registry is at a revision never
 // changes.
 type encodings struct {
-	ttl time.Duration
+	ttl   time.Duration
+	began time.Time
 
 	mu         sync.RWMutex
 	byRegistry map[string]*encoding
@@ -26,7 +27,7 @@ type encoding struct {
 	revision uint64
 	entities []byte                // a JSON array in canonical form
 	whole    atomic.Pointer[whole] // the answer with all of them, with the lifecycle that was last
-	used     atomic.Int64          // when it was last, in Unix nanoseconds
+	used     atomic.Int64          // when it was last, in nanoseconds since the encodings began
 }
 
 // whole is the answer to a read of a whole registry.
@@ -36,7 +37,7 @@ type whole struct {
 }
 
 func newEncodings(ttl time.Duration) *encodings {
-	return &encodings{ttl: ttl, byRegistry: make(map[string]*encoding)}
+	return &encodings{ttl: ttl, began: time.Now(), byRegistry: make(map[string]*encoding)}
 }
 
 // entities returns all entities of a registry as a JSON array, which is not to be changed.
@@ -62,7 +63,7 @@ func (x *encodings) of(r fsm.Registry) *encoding {
 		e = &encoding{revision: r.Revision(), entities: all}
 		x.keep(r.ID(), e)
 	}
-	e.used.Store(time.Now().UnixNano())
+	e.used.Store(int64(time.Since(x.began)))
 	return e
 }
 
@@ -89,7 +90,7 @@ func (x *encodings) sweep() {
 	}
 	next := x.ttl
 	for registry, e := range x.byRegistry {
-		if left := x.ttl - time.Duration(time.Now().UnixNano()-e.used.Load()); left > 0 {
+		if left := x.ttl - time.Since(x.began) + time.Duration(e.used.Load()); left > 0 {
 			next = min(next, left)
 		} else {
 			delete(x.byRegistry, registry)

@@ -28,6 +28,7 @@ func rules() []rule {
 		{"FunctionsAreShort", checkFuncLength},
 		{"TestsDoNotSleep", checkNoSleep},
 		{"PackageNamesSaySomething", checkPackageNames},
+		{"MomentsAreMonotonic", checkNoUnixNow},
 	}
 }
 

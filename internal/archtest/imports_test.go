@@ -43,13 +43,14 @@ var table = map[string]row{
 	"internal/watchcheck":  {},
 	"internal/bumpcheck":   {ours: []string{"internal/watchcheck"}},
 	"internal/chaos":       {ours: []string{"fsm", "cluster", "client", "httpapi", "internal/bumpcheck", "internal/clustertest", "internal/memnet", "internal/watchcheck"}},
+	"internal/lan":         {},
 	"internal/loopback":    {},
 	"internal/timerslack":  {},
 	"internal/recovery":    {},
 	"internal/powerloss":   {},
-	"internal/e2e":         {ours: []string{"client", "internal/apicheck", "internal/loopback"}},
+	"internal/e2e":         {ours: []string{"client", "internal/apicheck", "internal/lan", "internal/loopback"}},
 	"internal/archtest":    {},
-	"internal/bench":       {ours: []string{"client", "internal/loopback", "internal/timerslack"}}, // a module of its own, held to the same rules
+	"internal/bench":       {ours: []string{"client", "internal/lan", "internal/loopback", "internal/timerslack"}}, // a module of its own, held to the same rules
 }
 
 // A confinement is a package of others that only some directories may import.

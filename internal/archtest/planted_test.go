@@ -23,6 +23,7 @@ func planted() map[string][]plant {
 		"FunctionsAreShort":             plantedFunctions(),
 		"TestsDoNotSleep":               plantedSleeps(),
 		"PackageNamesSaySomething":      plantedNames(),
+		"MomentsAreMonotonic":           plantedMoments(),
 	}
 }
 

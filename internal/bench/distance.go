@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"github.com/tesd/tesd/internal/lan"
 )
 
 // distanceOptions are the flags of the benchmark.
@@ -66,11 +67,11 @@ func runDistance(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	probe, err := startLAN(1, 0) // rather than fail after a build
+	probe, err := lan.Start(1) // rather than fail after a build
 	if err != nil {
 		return err
 	}
-	probe.close()
+	probe.Close()
 	dir, ours, _, end, err := setUp(ctx, o.dir, o.root, "", true)
 	if err != nil {
 		return err
@@ -135,7 +136,7 @@ func (o *distanceOptions) visit(ctx context.Context, binary, dir string, trip ti
 
 // surroundings measures what the model is made of: the round trip, and a write of the log.
 func (o *distanceOptions) surroundings(ctx context.Context, s *site) ([]figure, error) {
-	trip, err := s.lan.roundTrip(ctx)
+	trip, err := measureTrip(ctx, s.lan.Machines[0], s.lan.Machines[1])
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func (s *site) watchFollower(ctx context.Context) (*watcher, error) {
 		return nil, fmt.Errorf("reading the revision: %w", err)
 	}
 	base := int64(registry.Revision)
-	d := websocket.Dialer{Subprotocols: []string{"tes-subproto-v1"}, HandshakeTimeout: 10 * time.Second, NetDialContext: s.lan.dial}
+	d := websocket.Dialer{Subprotocols: []string{"tes-subproto-v1"}, HandshakeTimeout: 10 * time.Second, NetDialContext: s.lan.Dial}
 	ws, _, err := d.DialContext(ctx, "ws"+strings.TrimPrefix(n.url, "http")+"/version/ws", nil)
 	if err != nil {
 		return nil, fmt.Errorf("watching %s: %w", n.id, err)

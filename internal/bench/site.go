@@ -12,12 +12,15 @@ import (
 	"time"
 
 	"github.com/tesd/tesd/client"
+	"github.com/tesd/tesd/internal/lan"
 )
 
-// A site is a cluster of tesd, each node on a machine of its own. The leader is the first node.
+// A site is a cluster of tesd, each node on a machine of its own. The leader is the first node. A
+// client's connection to a node is made inside the node's own machine, over its loopback: it has no
+// delay, and costs the switch nothing.
 type site struct {
 	*cluster
-	lan  *lan
+	lan  *lan.LAN
 	http *http.Client // from each node's own machine
 }
 
@@ -30,18 +33,21 @@ func startSite(ctx context.Context, binary, dir string, delay time.Duration) (_ 
 			s.stop()
 		}
 	}()
-	if s.lan, err = startLAN(3, delay); err != nil {
+	if s.lan, err = lan.Start(3); err != nil {
 		return nil, err
 	}
-	s.http = &http.Client{Transport: &http.Transport{DialContext: s.lan.dial}}
+	if delay > 0 {
+		s.lan.Impair(lan.Impairment{Delay: delay}, lan.Ways(s.lan.Machines, s.lan.Machines)...)
+	}
+	s.http = &http.Client{Transport: &http.Transport{DialContext: s.lan.Dial}}
 	if s.dir, err = os.MkdirTemp(dir, "bench-tesd-"); err != nil {
 		return nil, fmt.Errorf("making a directory for data: %w", err)
 	}
 	var peers []string
-	for i, m := range s.lan.machines {
-		peers = append(peers, fmt.Sprintf("n%d=%v:9001", i+1, m.address))
+	for i, m := range s.lan.Machines {
+		peers = append(peers, fmt.Sprintf("n%d=%v:9001", i+1, m.Address))
 	}
-	for i, m := range s.lan.machines {
+	for i, m := range s.lan.Machines {
 		n, err := startNode(m, fmt.Sprintf("n%d", i+1), binary, s.dir, strings.Join(peers, ","))
 		if err != nil {
 			return nil, err
@@ -55,11 +61,11 @@ func startSite(ctx context.Context, binary, dir string, delay time.Duration) (_ 
 }
 
 // startNode starts a node on a machine. It ends with the machine, should nobody stop it.
-func startNode(m *machine, id, binary, dir, peers string) (n *node, err error) {
-	web := fmt.Sprintf("%v:8001", m.address)
-	err = m.do(func() error {
+func startNode(m *lan.Machine, id, binary, dir, peers string) (n *node, err error) {
+	web := fmt.Sprintf("%v:8001", m.Address)
+	err = m.Do(func() error {
 		p, err := startProcessWith(syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}, id, dir, binary, "serve",
-			"--node-id", id, "--data-dir", filepath.Join(dir, id), "--http", web, "--raft", fmt.Sprintf("%v:9001", m.address),
+			"--node-id", id, "--data-dir", filepath.Join(dir, id), "--http", web, "--raft", fmt.Sprintf("%v:9001", m.Address),
 			"--peers", peers, "--log-level", "warn", "--insecure")
 		n = &node{p, id, "http://" + web}
 		return err
@@ -148,7 +154,7 @@ func (s *site) term(ctx context.Context) (uint64, error) {
 // connect makes a connection to a node, from its own machine.
 func (s *site) connect(ctx context.Context, n *node) (*httpConn, error) {
 	host := strings.TrimPrefix(n.url, "http://")
-	conn, err := s.lan.dial(ctx, "tcp", host)
+	conn, err := s.lan.Dial(ctx, "tcp", host)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", n.id, err)
 	}
@@ -164,7 +170,7 @@ func (s *site) stop() {
 		s.http.CloseIdleConnections()
 	}
 	if s.lan != nil {
-		s.lan.close()
+		s.lan.Close()
 	}
 	_ = os.RemoveAll(s.dir)
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tesd/tesd/internal/chaos"
-	"github.com/tesd/tesd/internal/e2e"
 )
 
 // What scripts/chaos bumps --processes sets beside the rest.
@@ -19,6 +18,7 @@ var (
 	clusters = flag.Int("chaos.clusters", 3, "how many clusters of processes suffer side by side")
 	given    = flag.String("chaos.binary", "", "the command that the processes run; built if it is not given")
 	only     = flag.String("chaos.only", "", "faults of processes whose names this regular expression is in")
+	nodes    = flag.Int("chaos.nodes", 0, "how many processes a cluster has, 3 to 5; 0 leaves that to its seed")
 )
 
 // signingKey is what the processes sign with.
@@ -35,7 +35,7 @@ func TestBumpProcesses(t *testing.T) {
 	binary := *given
 	if binary == "" {
 		var err error
-		if binary, err = e2e.Build(t.TempDir()); err != nil {
+		if binary, err = build(t.TempDir()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -80,6 +80,8 @@ type campaign struct {
 	binary     string
 	traced     bool // system calls can be made to fail
 	powered    bool // there are disks that lose what was not synced
+	networked  bool // there can be a network that fails
+	clocked    bool // clocks can be made wrong
 	only       *regexp.Regexp
 	began      time.Time
 	end, limit time.Time
@@ -95,7 +97,8 @@ type campaign struct {
 func newCampaign(t *testing.T, binary string) *campaign {
 	now := time.Now()
 	c := &campaign{
-		t: t, binary: binary, traced: canTrace(), powered: canLosePower(t), only: regexp.MustCompile(*only), began: now, end: now.Add(time.Duration(*minutes * float64(time.Minute))),
+		t: t, binary: binary, traced: canTrace(), powered: canLosePower(t), networked: canNetwork(t), clocked: canClock(),
+		only: regexp.MustCompile(*only), began: now, end: now.Add(time.Duration(*minutes * float64(time.Minute))),
 		living: make(map[*ordeal]bool), total: &chaos.Report{Counts: make(map[string]int)},
 	}
 	c.limit = c.end.Add(10 * time.Minute)
@@ -184,14 +187,15 @@ func (c *campaign) live(t *testing.T, seed uint64) {
 		c.total.Add(r)
 		c.violations += len(r.Violations) + len(r.Failures)
 	}()
-	for i := 0; i < mostStorms && (i == 0 || c.more()); i++ {
-		if i > 0 && c.tried() && time.Now().After(c.end) { // it is the operations that are missing
+	for storms := 0; storms < mostStorms && (storms == 0 || c.more()); {
+		if storms > 0 && c.tried() && time.Now().After(c.end) { // it is the operations that are missing
 			<-time.After(time.Second)
 			continue
 		}
 		if err := o.round(); err != nil {
 			t.Fatal(err)
 		}
+		storms++
 	}
 	r = o.end()
 	for _, v := range append(r.Violations, r.Failures...) {

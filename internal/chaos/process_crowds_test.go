@@ -2,8 +2,8 @@ package chaos_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os/exec"
 	"strconv"
@@ -25,7 +25,7 @@ func (o *ordeal) crowded(n *e2e.Node) (bit bool, err error) {
 	if _, err := prlimit(p, "--nofile=3:"); err != nil { // any number below is taken
 		return false, err
 	}
-	answers := knock(n.HTTP)
+	answers := o.knock(n)
 	silent := false
 	select {
 	case <-answers:
@@ -60,17 +60,19 @@ func prlimit(p *e2e.Process, args ...string) (string, error) {
 
 // knock asks a node over a connection of its own whether it lives, and tells in the end whether it
 // was answered within some seconds.
-func knock(address string) <-chan bool {
+func (o *ordeal) knock(n *e2e.Node) <-chan bool {
 	answered := make(chan bool, 1)
 	go func() {
-		conn, err := net.DialTimeout("tcp", address, time.Second)
+		ctx, cancel := context.WithTimeout(o.t.Context(), time.Second)
+		defer cancel()
+		conn, err := o.Dial(ctx, "tcp", n.HTTP)
 		if err != nil {
 			answered <- false
 			return
 		}
 		defer conn.Close()
 		conn.SetDeadline(time.Now().Add(5 * time.Second))
-		fmt.Fprintf(conn, "GET /livez HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", address)
+		fmt.Fprintf(conn, "GET /livez HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", n.HTTP)
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err == nil {
 			resp.Body.Close()

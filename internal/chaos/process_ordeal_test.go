@@ -11,6 +11,7 @@ import (
 	"github.com/tesd/tesd/internal/bumpcheck"
 	"github.com/tesd/tesd/internal/chaos"
 	"github.com/tesd/tesd/internal/e2e"
+	"github.com/tesd/tesd/internal/lan"
 )
 
 // ordeal is a cluster of processes that suffers, and those who use it.
@@ -19,7 +20,10 @@ type ordeal struct {
 	campaign  *campaign
 	archivist *chaos.Archivist
 	visitors  *chaos.Visitors
-	power     *power       // nil if it is not lost
+	power     *power   // nil if it is not lost
+	network   *lan.LAN // nil if it does not fail
+	luck      uint64   // the seed of what chance says of calamities
+	struck    atomic.Uint64
 	files     int          // that all processes had open in the beginning
 	slow      atomic.Int32 // faults under way that take long
 	marks     []mark       // what was on disk when all nodes were dead
@@ -40,9 +44,14 @@ func think() time.Duration {
 
 func newOrdeal(t *testing.T, all *campaign, seed uint64) *ordeal {
 	t.Helper()
-	c := e2e.New(t, all.binary)
-	o := &ordeal{tormented: &tormented{c, t, worldOf(c), rand.New(rand.NewPCG(seed, 8))}, campaign: all}
-	if all.powered && seed%2 == 0 { // the others write to a disk as it is
+	e := all.environment(seed)
+	var network *lan.LAN
+	if e.networked {
+		network = startLAN(t, e.nodes)
+	}
+	c := e2e.Options{Nodes: e.nodes, LAN: network, Clocks: all.clocked}.New(t, all.binary)
+	o := &ordeal{tormented: &tormented{c, t, worldOf(c), rand.New(rand.NewPCG(seed, 8))}, campaign: all, network: network, luck: seed}
+	if e.powered {
 		o.power = empower(o.tormented, seed)
 	}
 	first, release, err := o.w.Client("seed", o.rng, false)
@@ -122,6 +131,9 @@ func (o *ordeal) end() *chaos.Report {
 	}
 	o.Status() // equal states at one index
 	o.w.Count("snapshots taken", o.logged("snapshot taken"))
+	if o.campaign.clocked {
+		o.w.Count("stamped by a wrong clock", wronglyStamped(h))
+	}
 	r.Counts, r.Failures = o.w.Counts(), append(r.Failures, o.w.Failures()...)
 	if now := o.openFiles(); now > o.files+100 {
 		r.Failures = append(r.Failures, fmt.Errorf("the processes have %d files open, and had %d in the beginning", now, o.files))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/internal/e2e"
+	"github.com/tesd/tesd/internal/lan"
 )
 
 // A calamity strikes a running node, ends by itself, and reports whether it bit. The node may
@@ -42,6 +43,7 @@ func (o *ordeal) calamities() []calamity {
 	if o.power != nil {
 		all = append(all, calamity{unpowered, 4, false, func(n *e2e.Node) (bool, error) { return o.power.lose(n) }})
 	}
+	all = slices.Concat(all, o.networkCalamities(), o.clockCalamities())
 	return slices.DeleteFunc(all, func(c calamity) bool { return !o.campaign.only.MatchString(c.name) })
 }
 
@@ -64,6 +66,9 @@ func (c *campaign) kinds() (names []string) {
 	if c.powered {
 		o.power = new(power)
 		names = append(names, unpoweredAll)
+	}
+	if c.networked {
+		o.network = new(lan.LAN)
 	}
 	for _, c := range o.calamities() {
 		names = append(names, c.name)

@@ -88,9 +88,16 @@ func processes(t *testing.T, binary string, keep uint64) {
 
 // worldOf is a cluster of processes as its users see it.
 func worldOf(c *e2e.Cluster) *chaos.World {
-	w := &chaos.World{Heartbeat: 30 * time.Second, Dial: func(string) chaos.Dial {
-		d := net.Dialer{Timeout: time.Second}
-		return d.DialContext
+	w := &chaos.World{Heartbeat: 30 * time.Second, Dial: func(host string) chaos.Dial {
+		dial := c.Dial
+		if strings.HasPrefix(host, "web-") { // a user; the others are of the test
+			dial = c.DialUser
+		}
+		return func(ctx context.Context, network, address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			return dial(ctx, network, address)
+		}
 	}}
 	for _, n := range c.Nodes {
 		w.Endpoints = append(w.Endpoints, chaos.Endpoint{ID: n.ID, URL: n.URL})

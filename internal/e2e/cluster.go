@@ -1,12 +1,13 @@
-// Package e2e runs clusters of real tesd processes on loopback, for tests of what
-// users rely on: it builds the command once, starts nodes on free ports with data in
-// temporary directories, kills and restarts them, and ends with the test. What the
-// nodes logged is shown when a test fails. Each of their answers is held against the
-// OpenAPI document that they serve.
+// Package e2e runs clusters of real tesd processes on loopback, or on machines of their own
+// on a LAN that can be made bad, for tests of what users rely on: it builds the command once,
+// starts nodes on free ports with data in temporary directories, kills and restarts them, and
+// ends with the test. Their clocks can be made wrong. What the nodes logged is shown when a
+// test fails. Each of their answers is held against the OpenAPI document that they serve.
 package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,6 +24,7 @@ import (
 
 	"github.com/tesd/tesd/client"
 	"github.com/tesd/tesd/internal/apicheck"
+	"github.com/tesd/tesd/internal/lan"
 	"github.com/tesd/tesd/internal/loopback"
 )
 
@@ -29,24 +32,37 @@ import (
 // TestMain.
 func Build(dir string, flags ...string) (string, error) {
 	binary := filepath.Join(dir, "tesd")
-	args := append([]string{"build", "-buildvcs=false", "-o", binary}, flags...)
-	build := exec.Command("go", append(args, "github.com/tesd/tesd/cmd/tesd")...)
+	args := slices.Concat([]string{"build", "-buildvcs=false", "-o", binary}, flags, []string{"github.com/tesd/tesd/cmd/tesd"})
+	build := exec.Command("go", args...)
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the command: %w\n%s", err, out)
 	}
 	return binary, nil
 }
 
-// Cluster is three founding nodes and those added later, each a process when it runs.
+// Cluster is some founding nodes and those added later, each a process when it runs.
 type Cluster struct {
 	Nodes []*Node
 
 	t        *testing.T
 	dir      string
 	binary   string
-	args     []string
+	options  Options
 	founders []string // as in --peers
 	http     *http.Client
+}
+
+// Options say what a cluster is like. The zero value is what most tests want.
+type Options struct {
+	Nodes int      // founding nodes; 0 for three
+	Args  []string // added to each node's serve command
+
+	// LAN, if it is not nil, has each node run on a machine of its own, in order; the last machine
+	// is that of users. The test itself reaches every node at any time. It outlives the cluster.
+	LAN *lan.LAN
+
+	// Clocks gives each node a [Clock], for a command of [BuildClocks].
+	Clocks bool
 }
 
 // Node is one of them.
@@ -56,18 +72,26 @@ type Node struct {
 	HTTP    string // host:port of it
 	Raft    string // host:port of the raft port
 	DataDir string
+	Clock   *Clock       // what it takes for the time of day; nil if that is right
+	Machine *lan.Machine // that it runs on; nil on loopback
 
 	log     *os.File
-	process *Process // nil while it does not run
-	ports   *loopback.Ports
+	process *Process        // nil while it does not run
+	ports   *loopback.Ports // nil on a machine of its own
 }
 
 // New starts a cluster of three nodes. args are added to each node's serve command.
 func New(t *testing.T, binary string, args ...string) *Cluster {
 	t.Helper()
-	c := &Cluster{t: t, dir: t.TempDir(), binary: binary, args: args}
+	return Options{Args: args}.New(t, binary)
+}
+
+// New starts a cluster.
+func (o Options) New(t *testing.T, binary string) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, dir: t.TempDir(), binary: binary, options: o}
 	t.Cleanup(c.end)
-	for i := range 3 {
+	for i := range cmp.Or(o.Nodes, 3) {
 		n := c.Add(fmt.Sprintf("n%d", i+1))
 		c.founders = append(c.founders, n.ID+"="+n.Raft)
 	}
@@ -84,8 +108,11 @@ func New(t *testing.T, binary string, args ...string) *Cluster {
 func (c *Cluster) describe() {
 	c.t.Helper()
 	var document *apicheck.Document
+	transport := &http.Transport{DialContext: c.Dial, MaxIdleConnsPerHost: 64}
+	c.t.Cleanup(transport.CloseIdleConnections)
+	plain := &http.Client{Transport: transport}
 	c.Wait("the API is not described", 30*time.Second, func() bool {
-		resp, err := http.Get(c.Nodes[0].URL + "/openapi.json")
+		resp, err := plain.Get(c.Nodes[0].URL + "/openapi.json")
 		if err != nil {
 			return false
 		}
@@ -99,8 +126,6 @@ func (c *Cluster) describe() {
 		}
 		return true
 	})
-	transport := &http.Transport{MaxIdleConnsPerHost: 64}
-	c.t.Cleanup(transport.CloseIdleConnections)
 	c.http = &http.Client{Transport: &apicheck.Transport{
 		Base: transport, Document: document, Report: func(err error) { c.t.Error(err) },
 	}}
@@ -116,16 +141,18 @@ func (c *Cluster) Peers() string { return strings.Join(c.founders, ",") }
 // made one.
 func (c *Cluster) Add(id string) *Node {
 	c.t.Helper()
-	ports, err := loopback.Claim(2)
-	if err != nil {
-		c.t.Fatal(err)
-	}
 	log, err := os.Create(filepath.Join(c.dir, id+".log"))
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	web, raft := ports.Addresses[0], ports.Addresses[1]
-	n := &Node{ID: id, HTTP: web, URL: "http://" + web, Raft: raft, DataDir: filepath.Join(c.dir, id), log: log, ports: ports}
+	n := &Node{ID: id, DataDir: filepath.Join(c.dir, id), log: log}
+	c.place(n)
+	n.URL = "http://" + n.HTTP
+	if c.options.Clocks {
+		if n.Clock, err = newClock(filepath.Join(c.dir, id+".clock")); err != nil {
+			c.t.Fatal(err)
+		}
+	}
 	c.Nodes = append(c.Nodes, n)
 	return n
 }
@@ -134,8 +161,15 @@ func (c *Cluster) Add(id string) *Node {
 func (c *Cluster) Start(n *Node) {
 	c.t.Helper()
 	args := append([]string{"serve", "--node-id", n.ID, "--data-dir", n.DataDir, "--http", n.HTTP, "--raft", n.Raft,
-		"--peers", c.Peers()}, c.args...)
-	process, err := StartProcess(c.binary, n.log, args...)
+		"--peers", c.Peers()}, c.options.Args...)
+	if n.Machine != nil {
+		args = append(args, "--insecure") // nobody else is on that network
+	}
+	var process *Process
+	err := n.within(func() (err error) {
+		process, err = startProcess(n.Clock.environment(), c.binary, n.log, args...)
+		return err
+	})
 	if err != nil {
 		c.t.Fatalf("%s: %v", n.ID, err)
 	}
@@ -198,8 +232,11 @@ func (c *Cluster) end() {
 		if n.process != nil {
 			c.Kill(n)
 		}
-		n.ports.Release()
+		if n.ports != nil {
+			n.ports.Release()
+		}
 		n.log.Close()
+		n.Clock.close()
 		if c.t.Failed() {
 			log, _ := os.ReadFile(n.log.Name())
 			const most = 8 << 10
@@ -311,7 +348,7 @@ func (c *Cluster) Run(args ...string) (stdout string, code int) {
 	cmd.Env = append(os.Environ(), "TESD_ENDPOINTS="+strings.Join(endpoints, ","))
 	var out, diagnostics bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &diagnostics
-	err := cmd.Run()
+	err := c.run(cmd)
 	if diagnostics.Len() > 0 {
 		c.t.Logf("tesd %s: %s", strings.Join(args, " "), bytes.TrimSpace(diagnostics.Bytes()))
 	}

@@ -17,7 +17,13 @@ type Process struct {
 // StartProcess starts the command with arguments, and with both outputs going to a file. Whoever
 // starts a process waits for its end.
 func StartProcess(binary string, log *os.File, args ...string) (*Process, error) {
+	return startProcess(nil, binary, log, args...)
+}
+
+// startProcess is StartProcess with variables added to the environment.
+func startProcess(environment []string, binary string, log *os.File, args ...string) (*Process, error) {
 	p := &Process{cmd: exec.Command(binary, args...), exited: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), environment...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting a process: %w", err)
