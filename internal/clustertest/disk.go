@@ -153,9 +153,17 @@ func (s diskLog) StoreLogs(logs []*raft.Log) error {
 	return s.disk.write("log", func() error { return s.LogStore.StoreLogs(logs) })
 }
 
-// DeleteRange removes entries.
+// DeleteRange removes those of these entries that are there. The library's store in memory takes the log
+// to begin behind them even if it begins far behind: compaction may come late, when a snapshot
+// that was given has had the log begin anew.
 func (s diskLog) DeleteRange(from, to uint64) error {
-	return s.disk.write("log", func() error { return s.LogStore.DeleteRange(from, to) })
+	return s.disk.write("log", func() error {
+		first, err := s.LogStore.FirstIndex()
+		if err != nil || to < first {
+			return err
+		}
+		return s.LogStore.DeleteRange(max(from, first), to)
+	})
 }
 
 // diskStable is a stable store on a disk.
