@@ -31,6 +31,7 @@ type adapter struct {
 	logged       atomic.Int64 // weight of the log applied since the last snapshot began
 	snapshotSize atomic.Int64 // bytes of the last snapshot, taken or restored
 	replaced     atomic.Int64 // how often the state was replaced by a snapshot
+	givenUp      atomic.Int64 // snapshots, since the state that they are of was replaced
 }
 
 // published is one state that readers may see. Index and view belong together: a
@@ -154,7 +155,7 @@ func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
 func (a *adapter) Restore(r io.ReadCloser) error {
 	defer r.Close()
 	counted := &countingReader{r: r}
-	m, err := fsm.Load(counted)
+	m, err := fsm.Restore(counted)
 	if err != nil {
 		return fmt.Errorf("restoring a snapshot: %w", err)
 	}
@@ -197,6 +198,7 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 	}
 	s.taken = true
 	if s.adapter.replaced.Load() != s.replaced {
+		s.adapter.givenUp.Add(1)
 		return errReplaced
 	}
 	s.adapter.snapshotSize.Store(size)

@@ -93,7 +93,7 @@ func (t *snapshotTaker) take(ctx context.Context) error {
 	if err := r.ReloadConfig(settings); err != nil {
 		return err
 	}
-	began, replaced := time.Now(), n.adapter.replaced.Load()
+	began, givenUp := time.Now(), n.adapter.givenUp.Load()
 	done := make(chan error, 1)
 	go func() { done <- r.Snapshot().Error() }() // which may hang with the disk
 	select {
@@ -101,7 +101,7 @@ func (t *snapshotTaker) take(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if errors.Is(err, raft.ErrNothingNewToSnapshot) || n.adapter.replaced.Load() != replaced { // see errReplaced
+	if errors.Is(err, raft.ErrNothingNewToSnapshot) || n.adapter.givenUp.Load() != givenUp { // see errReplaced, which raft does not hand on
 		return nil
 	} else if err == nil {
 		n.log.Info("snapshot taken", "index", applied, "bytes", n.adapter.snapshotSize.Load(), "duration", time.Since(began))

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -94,8 +95,11 @@ func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := syncDir(above); !errors.Is(err, fs.ErrPermission) { // what may not be read was made by others
-		return err
+	switch err := syncDir(above); {
+	case err == nil, errors.Is(err, fs.ErrPermission): // what may not be read was made by others
+	case errors.Is(err, syscall.EINVAL), errors.Is(err, errors.ErrUnsupported): // such a file system keeps names by itself
+	default:
+		return fmt.Errorf("%w: syncing %s: %w", ErrDiskFailed, above, err)
 	}
 	return nil
 }

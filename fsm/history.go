@@ -23,6 +23,7 @@ type block struct {
 	previous Hash   // hash of the transaction before the first
 	size     int    // of the records, in bytes
 	data     []byte // the records; compressed once the block is sealed
+	unhashed bool   // it comes from a snapshot whose word was taken for it, see [Load]
 }
 
 // history is a registry's transactions, oldest first: sealed blocks and an open one
@@ -97,7 +98,14 @@ func (h *history) read(i int, c chain) iter.Seq2[Transaction, error] {
 			b = &h.sealed[i]
 		}
 		reader := blockReader{chain: c}
-		if err := reader.open(b, sealed); err != nil {
+		var err error
+		if b.unhashed {
+			err = h.verify(i, &reader)
+		}
+		if err == nil {
+			err = reader.open(b, sealed)
+		}
+		if err != nil {
 			yield(Transaction{}, err)
 			return
 		}
@@ -112,14 +120,28 @@ func (h *history) read(i int, c chain) iter.Seq2[Transaction, error] {
 				return
 			}
 		}
-		err := reader.finish()
-		if next := h.after(i); err == nil && next != nil && next.previous != reader.previous {
-			err = fmt.Errorf("the history block of revision %d does not lead to the one after it", b.first)
-		}
-		if err != nil {
+		if err := reader.finish(); err != nil {
 			yield(Transaction{}, err)
 		}
 	}
+}
+
+// verify reads sealed block i to its end, which must be where the next block begins: before that, nothing
+// of it is proven.
+func (h *history) verify(i int, reader *blockReader) error {
+	b := &h.sealed[i]
+	if err := reader.open(b, true); err != nil {
+		return err
+	}
+	for reader.left > 0 {
+		if _, err := reader.next(); err != nil {
+			return err
+		}
+	}
+	if next := h.after(i); next != nil && next.previous != reader.previous {
+		return fmt.Errorf("the history block of revision %d does not lead to the one after it", b.first)
+	}
+	return reader.finish()
 }
 
 // after returns the block behind block i; nil if that is the last.

@@ -19,10 +19,10 @@ var ErrBadSnapshot = errors.New("snapshot is not usable")
 // the end the state hash. Any fault is [ErrBadSnapshot].
 func Restore(r io.Reader) (*Machine, error) { return restore(r, false) }
 
-// Load is Restore for a snapshot that a node of the cluster wrote, and that has not left its
-// disks. It takes the checksums' word for the full blocks of a history, and leaves their hash
-// chains, half of the work, to those who read them: [Registry.History] checks that each block
-// leads to the next. The newest block is checked, and the state hash.
+// Load is Restore for a snapshot that this node wrote. It takes the checksums' word for the full
+// blocks of a history, and leaves their hash chains, half of the work, to those who read them: a
+// block is read to its end, which must lead to the next, before anything of it is handed out.
+// The newest block is checked, and the state hash.
 func Load(r io.Reader) (*Machine, error) { return restore(r, true) }
 
 func restore(r io.Reader, trusting bool) (*Machine, error) {
@@ -197,6 +197,7 @@ func (s *snapshotReader) block(d *decoder) error {
 	}
 	sealed := d.bool()
 	b := block{first: d.uint(), count: int(d.uint()), previous: d.hash(), size: int(d.uint()), data: nonEmpty(d.bytes())}
+	b.unhashed = sealed && s.trusting
 	if d.err != nil {
 		return d.err
 	}
@@ -216,7 +217,7 @@ func (s *snapshotReader) block(d *decoder) error {
 	default:
 		h.tail = b
 	}
-	s.blocks.unhashed = sealed && s.trusting
+	s.blocks.unhashed = b.unhashed
 	if err := s.blocks.open(&b, sealed); err != nil {
 		return err
 	}

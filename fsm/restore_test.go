@@ -2,6 +2,7 @@ package fsm_test
 
 import (
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -184,6 +185,57 @@ func TestRestoreRejectsLies(t *testing.T) {
 			check(append(slices.Clone(whole[:i+1]), whole[i:]...), "twice", i)
 			check(append(slices.Clone(whole[:len(whole)-1]), s, whole[len(whole)-1]), "again at the end", i)
 		}
+	}
+}
+
+// TestLoadedBlocksAreProven has a full block say something else, as memory that fails would have a node write
+// it, under a checksum that fits. Restore refuses it, and of what was loaded nothing of the block is
+// handed out.
+func TestLoadedBlocksAreProven(t *testing.T) {
+	whole, _ := sections(snapshot(t, smallMachine(0, 700).View()))
+	i := slices.IndexFunc(whole, func(s section) bool { return s.kind == 4 && s.payload[0] == 1 }) // the first full block
+	if i < 0 {
+		t.Fatal("there is no full block")
+	}
+	s := whole[i].payload
+	head := 1
+	for range 2 { // its first revision, and how many it has
+		_, n := binary.Uvarint(s[head:])
+		head += n
+	}
+	head += 32 // the hash before it
+	_, n := binary.Uvarint(s[head:])
+	head += n
+	_, n = binary.Uvarint(s[head:]) // bytes follow
+	records, err := io.ReadAll(flate.NewReader(bytes.NewReader(s[head+n:])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var forged bytes.Buffer
+	w, err := flate.NewWriter(&forged, flate.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(bytes.Replace(records, []byte("\x02ci"), []byte("\x02cj"), 1)); err != nil || w.Close() != nil {
+		t.Fatal(err)
+	}
+	whole[i].payload = append(binary.AppendUvarint(slices.Clone(s[:head]), uint64(forged.Len())), forged.Bytes()...)
+	file := join(whole)
+	if _, err := fsm.Restore(bytes.NewReader(file)); !errors.Is(err, fsm.ErrBadSnapshot) {
+		t.Errorf("restored: %v", err)
+	}
+	m, err := fsm.Load(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _ := m.View().Registry(defaultRegistry)
+	for _, revision := range []uint64{2, 100, 255, 256} {
+		if _, err := r.Transaction(revision); err == nil || !strings.Contains(err.Error(), "does not lead to the one after it") {
+			t.Errorf("revision %d: %v", revision, err)
+		}
+	}
+	if _, err := r.Transaction(300); err != nil {
+		t.Errorf("a revision of another block: %v", err)
 	}
 }
 

@@ -27,6 +27,12 @@ func Choose(slack time.Duration) {
 	if err != nil || unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack), 0, 0, 0) != nil {
 		return
 	}
+	// Before it executes a program, Go takes back what it has raised the limit of open files by.
+	var files syscall.Rlimit
+	limited := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files)
 	_ = syscall.Exec(program, os.Args, os.Environ())
+	if limited == nil {
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &files)
+	}
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(kernels), 0, 0, 0)
 }
