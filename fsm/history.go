@@ -138,21 +138,14 @@ func (h *history) verify(i int, reader *blockReader) error {
 			return err
 		}
 	}
-	if next := h.after(i); next != nil && next.previous != reader.previous {
+	next := &h.tail
+	if i+1 < len(h.sealed) {
+		next = &h.sealed[i+1]
+	}
+	if next.count > 0 && next.previous != reader.previous {
 		return fmt.Errorf("the history block of revision %d does not lead to the one after it", b.first)
 	}
 	return reader.finish()
-}
-
-// after returns the block behind block i; nil if that is the last.
-func (h *history) after(i int) *block {
-	switch {
-	case i+1 < len(h.sealed):
-		return &h.sealed[i+1]
-	case i < len(h.sealed) && h.tail.count > 0:
-		return &h.tail
-	}
-	return nil
 }
 
 // from iterates over the transactions from revision on.

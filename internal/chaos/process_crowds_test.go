@@ -13,9 +13,9 @@ import (
 	"github.com/tesd/tesd/internal/e2e"
 )
 
-// crowded lets a process open no further file and no connection, for a while. A node does not say at
-// its usual level of logging that it can accept no connection. What proves that it bit is a user who
-// comes meanwhile: the system connects it, and nobody answers until files can be opened again.
+// crowded lets a process open no further file and no connection, for a while. What proves that
+// it bit is a user who comes meanwhile: the system connects it, and nobody answers until files can be
+// opened again.
 func (o *ordeal) crowded(n *e2e.Node) (bit bool, err error) {
 	p := o.Process(n)
 	was, err := prlimit(p, "--nofile", "--raw", "--noheadings", "--output=SOFT")
