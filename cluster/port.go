@@ -270,12 +270,3 @@ type portAddr string
 
 func (portAddr) Network() string  { return "tcp" }
 func (a portAddr) String() string { return string(a) }
-
-// transport is raft's, without the shortcut that runs the heartbeat handler on the
-// connection's goroutine. With the shortcut the term can go back and replicas can
-// differ at one applied index (hashicorp/raft issues 695 and 701); without it
-// heartbeats wait behind disk writes, which the lease allows for.
-type transport struct{ *raft.NetworkTransport }
-
-// SetHeartbeatHandler does nothing: heartbeats go through raft's main loop.
-func (transport) SetHeartbeatHandler(func(raft.RPC)) {}

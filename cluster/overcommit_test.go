@@ -1,0 +1,61 @@
+package cluster_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tesd/tesd/cluster"
+	"github.com/tesd/tesd/internal/clustertest"
+)
+
+// TestLeftoverIsNotCommitted has a node come back with a bump that only it ever had, to a leader
+// that looked for its last entry before it had written its first, and has committed that meanwhile.
+// What the node hears first is an append without entries, up to where both logs are the same, and
+// with a commit index beyond. It must not take its leftover for what is committed there.
+func TestLeftoverIsNotCommitted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := clustertest.New(t, 3, seeded)
+		c.Ready()
+		deposed := c.Leader()
+		last := deposed.Current().LastLogIndex()
+		c.Net.Isolate(deposed.ID)
+		go deposed.Propose(t.Context(), patch("component:b")) // which nobody else hears of
+		c.Wait("the bump is not in the log", time.Second, func() bool {
+			at, err := deposed.Store.LastIndex()
+			return err == nil && at > last
+		})
+		c.Crash(deposed)
+		for _, n := range c.Nodes {
+			c.Net.Reset(deposed.ID, n.ID) // what it has sent is lost
+		}
+		c.Net.Rejoin(deposed.ID)
+
+		var resume []func()
+		for _, n := range c.Nodes {
+			resume = append(resume, n.Disk.Stall()) // of the log: votes are written
+		}
+		var leader *clustertest.Node
+		c.Wait("nobody wins an election", 10*time.Second, func() bool {
+			for _, n := range c.Nodes {
+				if n.Running() && n.Status().Role == cluster.Leader {
+					leader = n
+				}
+			}
+			return leader != nil
+		})
+		<-time.After(3 * time.Second) // the longer it calls in vain, the longer it waits until it calls again
+		for _, r := range resume {
+			r()
+		}
+		c.Wait("the leader commits nothing", time.Second, func() bool { return leader.Status().CommitIndex > last })
+		c.Start(deposed)
+		c.Ready()
+		mustBump(t, leader, "api:a", "")
+		registry, _ := c.Agree().Registry(clustertest.Registry)
+		if e, _ := registry.Entity("component:b"); e.CurrentVersion != "1.0.0" {
+			t.Errorf("the bump that was never committed was carried out: component:b is at %s", e.CurrentVersion)
+		}
+	})
+}
