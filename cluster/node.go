@@ -52,7 +52,7 @@ type Node struct {
 // consensus is raft and what lives and dies with it.
 type consensus struct {
 	raft      *raft.Raft
-	transport transport
+	transport *transport
 	index     *readIndex
 	leader    *leaderWatch
 	handovers handovers

@@ -27,7 +27,7 @@ func (n *Node) startRaft(founders []founder, gained chan<- bool) (*consensus, er
 	if err != nil {
 		return nil, fmt.Errorf("caching the log: %w", err)
 	}
-	trans := transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	trans := &transport{NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:          n.port,
 		MaxPool:         3,
 		MaxRPCsInFlight: max(n.cfg.rpcsInFlight, 1), // with 2, a follower whose disk fails for a moment can be left behind for ever
@@ -38,6 +38,7 @@ func (n *Node) startRaft(founders []founder, gained chan<- bool) (*consensus, er
 	if err != nil {
 		return nil, errors.Join(err, trans.Close())
 	}
+	trans.sender.Store(r)
 	return &consensus{
 		raft: r, transport: trans, leader: newLeaderWatch(),
 		index: newReadIndex(cfg.LocalID, r, cache, n.adapter.view, n.calls),

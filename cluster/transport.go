@@ -1,36 +1,77 @@
 package cluster
 
-import "github.com/hashicorp/raft"
+import (
+	"fmt"
+	"io"
+	"sync/atomic"
 
-// transport is raft's, with two things mended that would have replicas differ at one applied index.
+	"github.com/hashicorp/raft"
+)
+
+// transport is raft's, with three things mended that would have replicas differ at one applied index.
 //
 // It has no shortcut that runs the heartbeat handler on the connection's goroutine. With the shortcut
 // the term can go back (hashicorp/raft issues 695 and 701); without it heartbeats wait behind disk
 // writes, which the lease allows for.
 //
-// And no append says that more is committed than it vouches for. See vouched.
-type transport struct{ *raft.NetworkTransport }
+// What a leader sends is of its own term: see inTerm. And no append says that more is committed than
+// it vouches for: see vouched.
+type transport struct {
+	*raft.NetworkTransport
+	sender atomic.Pointer[raft.Raft] // nil until raft has started: it sends nothing before
+}
 
 // SetHeartbeatHandler does nothing: heartbeats go through raft's main loop.
-func (transport) SetHeartbeatHandler(func(raft.RPC)) {}
+func (t *transport) SetHeartbeatHandler(func(raft.RPC)) {}
 
 // AppendEntries sends entries to a follower, and waits for its answer.
-func (t transport) AppendEntries(id raft.ServerID, at raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+func (t *transport) AppendEntries(id raft.ServerID, at raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	if err := t.inTerm(args.Term); err != nil {
+		return err
+	}
 	return t.NetworkTransport.AppendEntries(id, at, vouched(args), resp)
 }
 
+// InstallSnapshot sends a snapshot to a follower, and waits for its answer.
+func (t *transport) InstallSnapshot(id raft.ServerID, at raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if err := t.inTerm(args.Term); err != nil {
+		return err
+	}
+	return t.NetworkTransport.InstallSnapshot(id, at, args, resp, data)
+}
+
 // AppendEntriesPipeline returns a way to send entries to a follower without waiting for each answer.
-func (t transport) AppendEntriesPipeline(id raft.ServerID, at raft.ServerAddress) (raft.AppendPipeline, error) {
+func (t *transport) AppendEntriesPipeline(id raft.ServerID, at raft.ServerAddress) (raft.AppendPipeline, error) {
 	p, err := t.NetworkTransport.AppendEntriesPipeline(id, at)
-	return pipeline{p}, err
+	return pipeline{p, t}, err
 }
 
 // pipeline is raft's, with the same restraint.
-type pipeline struct{ raft.AppendPipeline }
+type pipeline struct {
+	raft.AppendPipeline
+	transport *transport
+}
 
 // AppendEntries sends entries to a follower.
 func (p pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	if err := p.transport.inTerm(args.Term); err != nil {
+		return nil, err
+	}
 	return p.AppendPipeline.AppendEntries(vouched(args), resp)
+}
+
+// inTerm refuses what was made in the name of a term that is over for this node. The library's
+// goroutine that sends to a follower may outlive the term of its leader by seconds, as it waits to try
+// again, and read then what the next leader has put into the log: in part, if it reads while the
+// log is being changed. A follower that has not heard of the next term takes that for the log of the leader
+// that it knows. A node knows of the next term before it changes what it wrote in the last one, so what
+// was read while the term is the same is what the leader of that term had.
+func (t *transport) inTerm(term uint64) error {
+	r := t.sender.Load()
+	if r == nil || r.CurrentTerm() != term {
+		return fmt.Errorf("the node does not lead in term %d any more", term)
+	}
+	return nil
 }
 
 // vouched has an append say no more to be committed than it shows to be the same in both logs: the

@@ -59,3 +59,36 @@ func TestLeftoverIsNotCommitted(t *testing.T) {
 		}
 	})
 }
+
+// TestFormerLeaderSendsNothing has a node down while its leader hands leadership over, and come back
+// where only that former leader reaches it, which is still about to send to it what it had: the node
+// knows of no newer term, and would take the entries of the next leader for those of the former one,
+// with a term that it has never heard of. It must come to know them from who leads, and start again.
+func TestFormerLeaderSendsNothing(t *testing.T) {
+	t.Parallel()
+	for range 8 { // each time it is a toss-up what the former leader does next
+		synctest.Test(t, func(t *testing.T) {
+			c := clustertest.New(t, 3, seeded)
+			c.Ready()
+			former, down := c.Leader(), c.Follower()
+			next := c.Follower(down)
+			c.Crash(down)
+			<-time.After(6 * time.Second) // the longer it calls in vain, the longer it waits until it calls again
+			mustBump(t, former, "api:a", "")
+			if err := former.Current().TransferLeadership(t.Context(), next.ID); err != nil {
+				t.Fatal(err)
+			}
+			mustBump(t, next, "component:b", "")
+			<-time.After(6 * time.Second)
+			c.Net.Cut(next.ID, down.ID)
+			c.Net.Cut(down.ID, next.ID)
+			c.Start(down)
+			<-time.After(10 * time.Second)
+			c.Net.HealAll()
+			c.Stop(down)
+			c.Start(down)
+			c.Ready()
+			c.Agree()
+		})
+	}
+}
