@@ -172,13 +172,14 @@ func (c *call) deadline() (context.Context, context.CancelFunc) {
 // read returns a state that is as fresh as o asks for.
 func (c *call) read(o cluster.ReadOptions) (fsm.View, error) {
 	o.Registry = c.registry
-	ctx, cancel := c.r.Context(), func() {}
-	if atOnce := o == (cluster.ReadOptions{Mode: cluster.Stale, Registry: c.registry}); !atOnce || !c.s.node.View().Founded() {
-		ctx, cancel = c.deadline()
-	}
-	defer cancel()
-	if o.MinRevision > 0 { // what may take long ends with the server
+	ctx := c.r.Context()
+	if o.MinRevision > 0 { // what may take long ends with the caller, and with the server
+		own, cancel := c.deadline()
+		defer cancel()
 		defer context.AfterFunc(c.s.connections.life, cancel)()
+		ctx = own
+	} else if atOnce := o == (cluster.ReadOptions{Mode: cluster.Stale, Registry: c.registry}); !atOnce || !c.s.node.View().Founded() {
+		ctx = c.s.deadlines.next()
 	}
 	view, err := c.s.node.Read(ctx, o)
 	if err != nil && o.MinRevision > 0 && c.s.connections.life.Err() != nil {

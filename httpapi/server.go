@@ -92,6 +92,7 @@ type Server struct {
 	connections *connections
 	more        chan struct{} // closed: what those wait for who need not wait
 	encodings   *encodings
+	deadlines   deadlines
 
 	routes   table
 	metrics  *metrics
