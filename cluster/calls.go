@@ -262,9 +262,7 @@ func (s *service) ReadIndex(call readIndexCall, reply *readIndexReply) error {
 	if c == nil {
 		return errNotLeader
 	}
-	ctx, cancel := context.WithTimeout(s.n.life, roundTimeout)
-	defer cancel()
-	index, err := c.index.serve(ctx, call)
+	index, err := c.index.serve(s.n.life, call) // a round bounds itself, and the caller has a time limit
 	switch reply.Index = index; {
 	case errors.Is(err, ErrNotReady):
 		reply.Fault, reply.Detail = faultNotReady, err.Error()

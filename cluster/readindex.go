@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,7 +123,7 @@ func (x *readIndex) serve(ctx context.Context, call readIndexCall) (uint64, erro
 		return 0, errNewerTerm
 	}
 	b := x.newBallot() // step 4
-	if !b.members[call.From] {
+	if !b.knows(call.From) {
 		return 0, errRemoved
 	}
 	b.add(x.id)
@@ -143,10 +144,10 @@ func (x *readIndex) quorumRound(ctx context.Context) (uint64, error) {
 	}
 	b := x.newBallot()
 	b.add(x.id)
-	answers := make(chan termReply, len(b.voters))
+	answers := make(chan termReply, len(b.members))
 	asked := 0
-	for _, s := range b.voters {
-		if s.ID == x.id {
+	for _, s := range b.members {
+		if s.Suffrage != raft.Voter || s.ID == x.id {
 			continue
 		}
 		asked++
@@ -227,29 +228,37 @@ func (x *readIndex) lastCommand(commit uint64) (uint64, error) {
 
 // ballot counts distinct voters of one configuration, sampled inside the round.
 type ballot struct {
-	members map[raft.ServerID]bool // voters or not
-	voters  []raft.Server
-	voted   map[raft.ServerID]bool
+	members []raft.Server // voters or not
+	voted   []bool        // of each member
+	missing int           // votes
 }
 
 func (x *readIndex) newBallot() *ballot {
-	b := &ballot{members: make(map[raft.ServerID]bool), voted: make(map[raft.ServerID]bool)}
-	for _, s := range x.raft.GetConfiguration().Configuration().Servers {
-		b.members[s.ID] = true
+	b := &ballot{members: x.raft.GetConfiguration().Configuration().Servers}
+	b.voted = make([]bool, len(b.members))
+	voters := 0
+	for _, s := range b.members {
 		if s.Suffrage == raft.Voter {
-			b.voters = append(b.voters, s)
+			voters++
 		}
 	}
+	b.missing = voters/2 + 1
 	return b
+}
+
+// knows reports whether a server is a member.
+func (b *ballot) knows(id raft.ServerID) bool {
+	return slices.ContainsFunc(b.members, func(s raft.Server) bool { return s.ID == id })
 }
 
 // add counts a vote if id is a voter.
 func (b *ballot) add(id raft.ServerID) {
-	for _, s := range b.voters {
-		if s.ID == id {
-			b.voted[id] = true
+	for i, s := range b.members {
+		if s.ID == id && s.Suffrage == raft.Voter && !b.voted[i] {
+			b.voted[i] = true
+			b.missing--
 		}
 	}
 }
 
-func (b *ballot) won() bool { return len(b.voted) > len(b.voters)/2 }
+func (b *ballot) won() bool { return b.missing <= 0 }
