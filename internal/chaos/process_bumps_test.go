@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tesd/tesd/internal/chaos"
+	"github.com/tesd/tesd/internal/e2e"
 )
 
 // What scripts/chaos bumps --processes sets beside the rest.
@@ -97,7 +98,7 @@ type campaign struct {
 func newCampaign(t *testing.T, binary string) *campaign {
 	now := time.Now()
 	c := &campaign{
-		t: t, binary: binary, traced: canTrace(), powered: canLosePower(t), networked: canNetwork(t), clocked: canClock(),
+		t: t, binary: binary, traced: e2e.CanTrace(), powered: canLosePower(t), networked: canNetwork(t), clocked: canClock(),
 		only: regexp.MustCompile(*only), began: now, end: now.Add(time.Duration(*minutes * float64(time.Minute))),
 		living: make(map[*ordeal]bool), total: &chaos.Report{Counts: make(map[string]int)},
 	}

@@ -1,13 +1,10 @@
 package chaos_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,79 +14,12 @@ import (
 // diskFailed is the exit code of a node whose disk failed or whose data is damaged.
 const diskFailed = 9
 
-// canTrace reports whether system calls of other processes can be made to fail.
-func canTrace() bool {
-	sleep := exec.Command("sleep", "5")
-	if sleep.Start() != nil {
-		return false
-	}
-	defer sleep.Wait()
-	defer sleep.Process.Kill()
-	log, err := os.CreateTemp("", "strace")
-	if err != nil {
-		return false
-	}
-	defer os.Remove(log.Name())
-	defer log.Close()
-	t, err := attach(sleep.Process.Pid, log.Name(), "fdatasync", "delay_enter=1")
-	if err != nil {
-		return false
-	}
-	return t.detach() == nil
-}
-
-// tracer is an strace that tampers with a system call of a process.
-type tracer struct {
-	cmd *exec.Cmd
-	log string // of what it tampered with
-}
-
-// attach begins to tamper with a system call of a process, once it has begun.
-func attach(pid int, log, call, how string) (*tracer, error) {
-	cmd := exec.Command("strace", "-f", "-p", strconv.Itoa(pid), "-o", log, "-e", "trace="+call, "-e", "inject="+call+":"+how)
-	said, err := cmd.StderrPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	t := &tracer{cmd, log}
-	first := make([]byte, 512) // it says that it is attached, or why not
-	n, err := said.Read(first)
-	if err != nil || !bytes.Contains(first[:n], []byte("attached")) {
-		return nil, errors.Join(fmt.Errorf("strace said %q", first[:n]), err, t.detach())
-	}
-	return t, nil
-}
-
-// detach ends the tampering. What was made to wait goes on. An strace that itself waits for that is killed.
-func (t *tracer) detach() error {
-	_ = t.cmd.Process.Signal(os.Interrupt) // an error is that it has ended, with its process
-	killer := time.AfterFunc(2*time.Second, func() { _ = t.cmd.Process.Kill() })
-	defer killer.Stop()
-	err := t.cmd.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && !exit.Exited() {
-		return nil // a signal has ended it, as it should
-	}
-	return err
-}
-
-// tampered counts the calls that were tampered with.
-func (t *tracer) tampered() int {
-	log, err := os.ReadFile(t.log)
-	if err != nil {
-		return 0
-	}
-	return bytes.Count(log, []byte("(INJECTED)")) + bytes.Count(log, []byte("(DELAYED)"))
-}
-
 // traces has system calls of a node fail or take long, for so long or until the node stops. It
 // must say by its exit code that its disk is the reason. What is deadly may end it a moment later.
 func (o *ordeal) traces(call, how string, limit time.Duration, deadly bool) func(*e2e.Node) (bool, error) {
 	return func(n *e2e.Node) (bit bool, err error) {
 		p := o.Process(n)
-		t, err := attach(p.PID(), filepath.Join(o.t.TempDir(), "calls"), call, how)
+		t, err := e2e.Trace(p.PID(), filepath.Join(o.t.TempDir(), "calls"), call, how)
 		if err != nil {
 			return false, err
 		}
@@ -97,8 +27,8 @@ func (o *ordeal) traces(call, how string, limit time.Duration, deadly bool) func
 			<-time.After(20 * time.Millisecond) // one that ends is not seen to while one of its threads is held
 		}
 		dead := state(p) == 'Z'
-		err = t.detach()
-		if bit = t.tampered() > 0; dead || bit && deadly {
+		err = t.End()
+		if bit = t.Tampered() > 0; dead || bit && deadly {
 			select {
 			case <-p.Exited():
 			case <-time.After(time.Second):

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -45,8 +46,18 @@ func measureProcesses(t *testing.T) []*recovery.Row {
 		failed += lost
 	}
 	t.Logf("%d writes failed while leadership was handed over", failed)
+	rows := []*recovery.Row{killed, back, all, handed}
+	if e2e.CanTrace() {
+		hung := &recovery.Row{Name: "the leader's disk hangs: writes again through the others", Worst: hungWorst}
+		for range *rounds {
+			hung.Times = append(hung.Times, p.hangLeader())
+		}
+		rows = append(rows, hung)
+	} else {
+		t.Log("there is no strace that may make a disk hang")
+	}
 	p.Status()
-	return []*recovery.Row{killed, back, all, handed}
+	return rows
 }
 
 // migrate makes the registry that is written to.
@@ -146,6 +157,29 @@ func (p *processes) killLeader() (writes, ready time.Duration) {
 	moment = time.Now()
 	p.Start(leader)
 	return writes, p.ready(moment, leader)
+}
+
+// hangLeader returns how long nobody could write after a sync of the leader's disk began to hang. The
+// node ends for it, and is started again.
+func (p *processes) hangLeader() time.Duration {
+	leader := p.settle()
+	w := p.write(leader)
+	defer w.End()
+	running := p.Process(leader)
+	tracer, err := e2e.Trace(running.PID(), filepath.Join(p.t.TempDir(), "calls"), "fdatasync", "delay_enter=60s")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	took := again(p.t, w, time.Now())
+	if err := tracer.End(); err != nil {
+		p.t.Fatal(err)
+	}
+	if code := running.Code(); code != diskFailed {
+		p.t.Fatalf("the leader ended with exit code %d, not %d", code, diskFailed)
+	}
+	p.Start(leader)
+	p.ready(time.Now(), leader)
+	return took
 }
 
 // restartAll returns how long it took until all nodes were ready, after all had been killed.

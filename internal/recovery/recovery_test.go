@@ -18,7 +18,11 @@ const (
 	writesWorst  = 3 * time.Second
 	readyWorst   = 5 * time.Second
 	healedWorst  = 3 * time.Second
+	hungWorst    = 12 * time.Second
 )
+
+// diskFailed is the exit code of a node whose disk failed.
+const diskFailed = 9
 
 // A writer of these tests sends a bump so often, and gives it so long.
 const (
