@@ -14,9 +14,6 @@ import (
 	"github.com/tesd/tesd/internal/e2e"
 )
 
-// diskFailed is the exit code of a node whose disk failed or whose data is damaged.
-const diskFailed = 9
-
 // canTrace reports whether system calls of other processes can be made to fail.
 func canTrace() bool {
 	sleep := exec.Command("sleep", "5")
@@ -89,6 +86,7 @@ func (t *tracer) tampered() int {
 func (o *ordeal) traces(call, how string, limit time.Duration, deadly bool) func(*e2e.Node) (bool, error) {
 	return func(n *e2e.Node) (bit bool, err error) {
 		p := o.Process(n)
+		p.MayFail()
 		t, err := attach(p.PID(), filepath.Join(o.t.TempDir(), "calls"), call, how)
 		if err != nil {
 			return false, err
@@ -105,8 +103,8 @@ func (o *ordeal) traces(call, how string, limit time.Duration, deadly bool) func
 			}
 		}
 		if p.Ended() {
-			if code := p.Code(); code != diskFailed {
-				return false, errors.Join(err, fmt.Errorf("%s ended with exit code %d, not %d", n.ID, code, diskFailed))
+			if code := p.Code(); code != e2e.DiskFailed {
+				return false, errors.Join(err, fmt.Errorf("%s ended with exit code %d, not %d", n.ID, code, e2e.DiskFailed))
 			}
 		}
 		return bit || p.Ended(), err
@@ -127,6 +125,7 @@ func (o *ordeal) damage() error {
 	before := len(o.Log(n))
 	o.Start(n)
 	p, one := o.Process(n), o.Client(n)
+	p.MayFail()
 	o.Wait(n.ID+" neither ends nor is ready", time.Minute, func() bool {
 		_, err := one.Ready(o.t.Context())
 		return err == nil || p.Ended()
@@ -136,8 +135,8 @@ func (o *ordeal) damage() error {
 		return nil
 	}
 	said := o.Log(n)[before:]
-	if code := p.Code(); code != diskFailed || !strings.Contains(said, file) {
-		return fmt.Errorf("%s: %s ended with exit code %d, not %d, and said:\n%s", what, n.ID, code, diskFailed, said)
+	if code := p.Code(); code != e2e.DiskFailed || !strings.Contains(said, file) {
+		return fmt.Errorf("%s: %s ended with exit code %d, not %d, and said:\n%s", what, n.ID, code, e2e.DiskFailed, said)
 	}
 	o.readmit(n)
 	o.w.Fault(what, true)

@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -93,15 +94,17 @@ func (o *ordeal) recover() {
 	})
 }
 
-// revive starts those that do not run. Nothing ends by itself, but for its disk.
+// revive starts those that do not run. Nothing ends by itself, but for its disk if that is tampered with.
 func (o *ordeal) revive(nodes ...*e2e.Node) {
 	for _, n := range nodes {
 		p := o.Process(n)
 		if p != nil && !p.Ended() {
 			continue
 		}
-		if p != nil && p.Code() != diskFailed {
-			o.w.Fail("%s ended with exit code %d", n.ID, p.Code())
+		if p != nil {
+			if err := n.Unexpected(); err != nil {
+				o.w.Fail("%w", err)
+			}
 		}
 		o.Start(n)
 	}
@@ -133,6 +136,9 @@ func (o *ordeal) end() *chaos.Report {
 	o.w.Count("snapshots taken", o.logged("snapshot taken"))
 	if o.campaign.clocked {
 		o.w.Count("stamped by a wrong clock", wronglyStamped(h))
+	}
+	if o.t.Failed() { // a node that had ended before it was killed
+		r.Failures = append(r.Failures, errors.New("the test had failed by then"))
 	}
 	r.Counts, r.Failures = o.w.Counts(), append(r.Failures, o.w.Failures()...)
 	if now := o.openFiles(); now > o.files+100 {
