@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -40,7 +41,11 @@ func (m mark) check(h *watchcheck.History) error {
 // majority. As often as not all but the leader are stopped for a moment before that: what it has then, it
 // has alone. kind is which of the two is due, "" for either.
 func (o *ordeal) blackout(kind string) error {
-	o.revive(o.Nodes...)
+	for _, n := range o.Nodes {
+		if !o.up(n) {
+			return fmt.Errorf("%s is not up again before all nodes are dead", n.ID)
+		}
+	}
 	if leader := o.leading(); leader != nil && o.rng.IntN(2) == 0 {
 		for _, n := range o.Nodes {
 			if n != leader {
@@ -49,7 +54,7 @@ func (o *ordeal) blackout(kind string) error {
 		}
 		<-time.After(time.Duration(o.rng.IntN(300)) * time.Millisecond)
 	}
-	bit := true
+	var bit bool
 	if kind == unpoweredAll || kind == "" && o.power != nil && o.rng.IntN(2) == 0 {
 		var err error
 		if bit, err = o.power.lose(o.Nodes...); err != nil {
@@ -57,8 +62,7 @@ func (o *ordeal) blackout(kind string) error {
 		}
 		kind = unpoweredAll
 	} else {
-		o.Kill(o.Nodes...)
-		kind = killedAll
+		bit, kind = o.killedAll(), killedAll
 	}
 	known := max(o.w.Known(), 1) // the seed is known
 	views := make([]disk, len(o.Nodes))
@@ -78,6 +82,16 @@ func (o *ordeal) blackout(kind string) error {
 	}
 	o.w.Fault(kind, bit)
 	return nil
+}
+
+// killedAll kills all nodes. It bit if that, and nothing else, ended each.
+func (o *ordeal) killedAll() bool {
+	var processes []*e2e.Process
+	for _, n := range o.Nodes {
+		processes = append(processes, o.Process(n))
+	}
+	o.Kill(o.Nodes...)
+	return !slices.ContainsFunc(processes, func(p *e2e.Process) bool { return p.Code() != -1 })
 }
 
 // majority returns the hash that a majority of disks have, none of which may have another.
