@@ -80,7 +80,7 @@ func (o *ordeal) blackout(kind string) error {
 	for _, n := range o.Nodes {
 		o.Start(n)
 	}
-	o.w.Fault(kind, bit)
+	o.fault(kind, bit)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -57,6 +58,9 @@ func TestBumpProcesses(t *testing.T) {
 		c.lives, *clusters, r.Virtual.Round(time.Second), effective, without, float64(effective)/r.Virtual.Hours(), r.Operations(),
 		100*r.Unknown(), r.Revisions, r.Slowest.Round(time.Millisecond), c.violations)
 	t.Log(list(r.Counts))
+	if names := c.agenda.missed(); len(names) > 0 {
+		t.Logf("these never had an effect: %s", strings.Join(names, ", "))
+	}
 	if effective < leastFaults() || r.Operations() < leastOperations() {
 		t.Errorf("%d faults and %d operations, want %d and %d at least", effective, r.Operations(), leastFaults(), leastOperations())
 	}
@@ -86,10 +90,11 @@ type campaign struct {
 	began      time.Time
 	end, limit time.Time
 
+	agenda *agenda // of the kinds of faults
+
 	mu         sync.Mutex
 	lives      int
 	living     map[*ordeal]bool
-	due        []string // kinds of faults that have not come yet
 	total      *chaos.Report
 	violations int
 }
@@ -106,9 +111,8 @@ func newCampaign(t *testing.T, binary string) *campaign {
 		t.Log("there is no strace here, or it may not trace: disks do not fail in this run")
 	}
 	kinds := c.kinds()
-	for _, i := range rand.New(rand.NewPCG(*first, 9)).Perm(len(kinds)) {
-		c.due = append(c.due, kinds[i])
-	}
+	rand.New(rand.NewPCG(*first, 9)).Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
+	c.agenda = newAgenda(kinds)
 	return c
 }
 
@@ -125,12 +129,10 @@ func (c *campaign) sofar() (effective, done int) {
 	return effective, done
 }
 
-// tried reports whether every kind of fault has come, and enough of them.
+// tried reports whether no kind of fault is due any more, and enough of them had an effect.
 func (c *campaign) tried() bool {
 	effective, _ := c.sofar()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return effective >= leastFaults() && len(c.due) == 0
+	return effective >= leastFaults() && c.agenda.done()
 }
 
 // more reports whether more has to happen: the time is not up, or too little did.
@@ -152,19 +154,6 @@ func (c *campaign) seed() uint64 {
 	defer c.mu.Unlock()
 	c.lives++
 	return *first + uint64(c.lives) - 1
-}
-
-// next returns a kind of fault that has not come yet and is one of these, or "".
-func (c *campaign) next(one func(name string) bool) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i, name := range c.due {
-		if one(name) {
-			c.due = append(c.due[:i:i], c.due[i+1:]...)
-			return name
-		}
-	}
-	return ""
 }
 
 // mostStorms is how many storms a cluster goes through: with a long history it takes long to start a node.

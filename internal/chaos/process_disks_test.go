@@ -111,16 +111,18 @@ func (o *ordeal) traces(call, how string, limit time.Duration, deadly bool) func
 	}
 }
 
-// damage flips a bit of a node's log, or cuts off its end, while the node is down. It must
-// refuse to start and name the file, and comes back without its data; or what was damaged is
-// not in use.
-func (o *ordeal) damage() error {
+// damage has a node's log spoilt while the node is down. It must refuse to start and name the file,
+// and comes back without its data; or what was damaged is not in use, and it did not bite.
+func (o *ordeal) damage(spoil func(content []byte) []byte) (bit bool, err error) {
 	n := o.any()
 	o.Kill(n)
 	file := filepath.Join(n.DataDir, "raft.db")
-	what, err := o.spoil(file)
+	content, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(file, spoil(content), 0o600)
+	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	before := len(o.Log(n))
 	o.Start(n)
@@ -131,27 +133,21 @@ func (o *ordeal) damage() error {
 		return err == nil || p.Ended()
 	})
 	if !p.Ended() {
-		o.w.Fault(what, false)
-		return nil
+		return false, nil
 	}
 	said := o.Log(n)[before:]
 	if code := p.Code(); code != e2e.DiskFailed || !strings.Contains(said, file) {
-		return fmt.Errorf("%s: %s ended with exit code %d, not %d, and said:\n%s", what, n.ID, code, e2e.DiskFailed, said)
+		return false, fmt.Errorf("%s ended with exit code %d, not %d, and said:\n%s", n.ID, code, e2e.DiskFailed, said)
 	}
 	o.readmit(n)
-	o.w.Fault(what, true)
-	return nil
+	return true, nil
 }
 
-// spoil damages a file.
-func (o *ordeal) spoil(file string) (what string, err error) {
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	if o.rng.IntN(4) == 0 {
-		return "fault: log torn", os.Truncate(file, int64(o.rng.IntN(len(content))))
-	}
+// tear cuts the end off.
+func (o *ordeal) tear(content []byte) []byte { return content[:o.rng.IntN(len(content))] }
+
+// flip flips a bit.
+func (o *ordeal) flip(content []byte) []byte {
 	at := o.rng.IntN(len(content))
 	for range 100 { // most of a file that has never been full is nothing
 		if content[at] != 0 {
@@ -160,5 +156,5 @@ func (o *ordeal) spoil(file string) (what string, err error) {
 		at = o.rng.IntN(len(content))
 	}
 	content[at] ^= 1 << o.rng.IntN(8)
-	return "fault: bit of the log flipped", os.WriteFile(file, content, 0o600)
+	return content
 }

@@ -47,15 +47,17 @@ func (o *ordeal) calamities() []calamity {
 	return slices.DeleteFunc(all, func(c calamity) bool { return !o.campaign.only.MatchString(c.name) })
 }
 
-// A disaster is for an operator to mend. It strikes a cluster that is well, and counts itself.
+// A disaster is for an operator to mend. It strikes a cluster that is well, and reports whether it bit.
 type disaster struct {
 	name   string
-	strike func() error
+	strike func() (bit bool, err error)
 }
 
 func (o *ordeal) disasters() []disaster {
 	all := []disaster{
-		{replaced, func() error { o.replace(); return nil }}, {"fault: log damaged", o.damage}, {"fault: rolling restart", o.roll},
+		{replaced, func() (bool, error) { o.loseDisk(); return true, nil }}, {"fault: rolling restart", o.roll},
+		{"fault: bit of the log flipped", func() (bool, error) { return o.damage(o.flip) }},
+		{"fault: log torn", func() (bool, error) { return o.damage(o.tear) }},
 	}
 	return slices.DeleteFunc(all, func(d disaster) bool { return !o.campaign.only.MatchString(d.name) })
 }
@@ -84,7 +86,7 @@ func (o *ordeal) round() error {
 	if err := o.storm(); err != nil {
 		return err
 	}
-	due := o.campaign.next(func(name string) bool { return name == killedAll || name == unpoweredAll && o.power != nil })
+	due := o.campaign.agenda.next(func(name string) bool { return name == killedAll || name == unpoweredAll && o.power != nil })
 	if due != "" || o.rng.IntN(2) == 0 {
 		if err := o.blackout(due); err != nil {
 			return err
@@ -93,7 +95,7 @@ func (o *ordeal) round() error {
 	o.recover()
 	all := o.disasters()
 	var chosen *disaster
-	due = o.campaign.next(func(name string) bool {
+	due = o.campaign.agenda.next(func(name string) bool {
 		return slices.ContainsFunc(all, func(d disaster) bool { return d.name == name })
 	})
 	for i := range all {
@@ -107,9 +109,11 @@ func (o *ordeal) round() error {
 	if chosen == nil {
 		return nil
 	}
-	if err := chosen.strike(); err != nil {
+	bit, err := chosen.strike()
+	if err != nil {
 		return err
 	}
+	o.fault(chosen.name, bit)
 	o.recover()
 	return nil
 }
@@ -166,10 +170,10 @@ func (o *ordeal) storm() error {
 	return errors.Join(all...)
 }
 
-// choose chooses a calamity: of a kind that has not come yet, or any. A slow one only if it may be.
+// choose chooses a calamity: of a kind that is due, or any. A slow one only if it may be.
 func (o *ordeal) choose(rng *rand.Rand, slow bool) calamity {
 	all := slices.DeleteFunc(o.calamities(), func(c calamity) bool { return c.slow && !slow })
-	due := o.campaign.next(func(name string) bool {
+	due := o.campaign.agenda.next(func(name string) bool {
 		return slices.ContainsFunc(all, func(c calamity) bool { return c.name == name })
 	})
 	var lots []calamity
@@ -204,7 +208,7 @@ func (o *ordeal) suffer(n *e2e.Node, chain []calamity, rng *rand.Rand) error {
 		if err != nil {
 			return fmt.Errorf("%s at %s: %w", c.name, n.ID, err)
 		}
-		o.w.Fault(c.name, bit)
+		o.fault(c.name, bit)
 		o.t.Logf("%s at %s, %v until %s: %t", strings.TrimPrefix(c.name, "fault: "), n.ID,
 			time.Since(began).Round(time.Millisecond), time.Now().Format(time.TimeOnly), bit)
 	}
@@ -227,16 +231,21 @@ func (o *ordeal) up(n *e2e.Node) bool {
 	return false
 }
 
+// fault counts a fault that came.
+func (o *ordeal) fault(name string, bit bool) {
+	o.w.Fault(name, bit)
+	o.campaign.agenda.came(name, bit)
+}
+
 // roll restarts one node after the other, as for a new version.
-func (o *ordeal) roll() error {
+func (o *ordeal) roll() (bit bool, err error) {
 	for _, n := range o.Nodes {
 		if bit, err := o.restarted(n); err != nil || !bit {
-			return fmt.Errorf("restarting %s: %w", n.ID, err)
+			return false, fmt.Errorf("restarting %s: %w", n.ID, err)
 		}
 		o.Ready()
 	}
-	o.w.Fault("fault: rolling restart", true)
-	return nil
+	return true, nil
 }
 
 // killed kills a node that answered a moment ago. It bit if that, and nothing else, ended it.

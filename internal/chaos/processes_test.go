@@ -209,12 +209,16 @@ func (s *tormented) restart(n *e2e.Node) {
 	s.w.Count(restarted, 1)
 }
 
-// replace has a node lose its disk and take its own place.
 func (s *tormented) replace() {
+	s.loseDisk()
+	s.w.Count(replaced, 1)
+}
+
+// loseDisk has a node lose its disk and take its own place.
+func (s *tormented) loseDisk() {
 	n := s.any()
 	s.Kill(n)
 	s.readmit(n)
-	s.w.Count(replaced, 1)
 }
 
 // readmit starts a node that does not run, without the data that it had, and has it take its own
