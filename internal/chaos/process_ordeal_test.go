@@ -27,7 +27,7 @@ type ordeal struct {
 	struck    atomic.Uint64
 	files     int          // that all processes had open in the beginning
 	slow      atomic.Int32 // faults under way that take long
-	marks     []mark       // what was on disk when all nodes were dead
+	marks     []prints     // what was on disk when all nodes were dead
 	slowest   time.Duration
 }
 
@@ -127,8 +127,9 @@ func (o *ordeal) end() *chaos.Report {
 	for _, v := range bumpcheck.Check(named, record) {
 		r.Violations = append(r.Violations, v)
 	}
+	history := printsOf(h)
 	for _, m := range o.marks {
-		if err := m.check(h); err != nil {
+		if err := m.check(history); err != nil {
 			r.Failures = append(r.Failures, err)
 		}
 	}
