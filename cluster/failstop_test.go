@@ -317,6 +317,9 @@ func TestSnapshotBesideOneThatIsGiven(t *testing.T) {
 		if err := <-taken; err == nil {
 			t.Error("the older one is said to be taken")
 		}
+		if kept, _ := n.Snapshots.List(); len(kept) != len(given) || kept[0].Index != given[0].Index {
+			t.Errorf("%d snapshots are kept, and the follower was given %d", len(kept), len(given))
+		}
 		if last := n.Current().LastSnapshot(); last != strconv.FormatUint(given[0].Index, 10) {
 			t.Errorf("the follower takes snapshot %s for its newest, and was given %d", last, given[0].Index)
 		}
