@@ -134,6 +134,45 @@ func TestPowerLostAtEverySync(t *testing.T) {
 	}
 }
 
+// TestNamesAboveTheDataDirectory has a data directory made above which a process has made others, and was killed
+// before it synced their names. They are there after a loss of power.
+func TestNamesAboveTheDataDirectory(t *testing.T) {
+	for _, made := range []string{"", "a", "a/b", "a/b/c", "a/b/c/data"} {
+		root := t.TempDir()
+		disk := mustMount(t, root)
+		if err := os.MkdirAll(filepath.Join(root, made), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(root, "a", "b", "c", "data")
+		if err := cluster.MakeDir(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := disk.Lose(nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(dir); err != nil {
+			t.Errorf("with %q made before: %v", made, err)
+		}
+	}
+}
+
+// mustMount mounts a disk that loses with the power what was not synced, until the test ends.
+func mustMount(t *testing.T, dir string) *powerloss.Disk {
+	t.Helper()
+	disk, err := powerloss.New(dir)
+	if errors.Is(err, powerloss.ErrUnavailable) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := disk.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return disk
+}
+
 // nobody is the network of a node without others.
 type nobody struct{ *memnet.Network }
 
