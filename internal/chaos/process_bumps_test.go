@@ -82,10 +82,7 @@ func leastOperations() int { return max(10_000, *operations) }
 type campaign struct {
 	t          *testing.T
 	binary     string
-	traced     bool // system calls can be made to fail
-	powered    bool // there are disks that lose what was not synced
-	networked  bool // there can be a network that fails
-	clocked    bool // clocks can be made wrong
+	here       environment
 	only       *regexp.Regexp
 	began      time.Time
 	end, limit time.Time
@@ -102,14 +99,10 @@ type campaign struct {
 func newCampaign(t *testing.T, binary string) *campaign {
 	now := time.Now()
 	c := &campaign{
-		t: t, binary: binary, traced: canTrace(), powered: canLosePower(t), networked: canNetwork(t), clocked: canClock(),
-		only: regexp.MustCompile(*only), began: now, end: now.Add(time.Duration(*minutes * float64(time.Minute))),
+		t: t, binary: binary, here: here(t), only: regexp.MustCompile(*only), began: now, end: now.Add(time.Duration(*minutes * float64(time.Minute))),
 		living: make(map[*ordeal]bool), total: &chaos.Report{Counts: make(map[string]int)},
 	}
 	c.limit = c.end.Add(10 * time.Minute)
-	if !c.traced {
-		t.Log("there is no strace here, or it may not trace: disks do not fail in this run")
-	}
 	kinds := c.kinds()
 	rand.New(rand.NewPCG(*first, 9)).Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 	c.agenda = newAgenda(kinds)

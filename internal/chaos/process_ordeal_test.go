@@ -3,7 +3,6 @@ package chaos_test
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -19,6 +18,7 @@ import (
 type ordeal struct {
 	*tormented
 	campaign  *campaign
+	on        environment
 	archivist *chaos.Archivist
 	visitors  *chaos.Visitors
 	power     *power   // nil if it is not lost
@@ -45,24 +45,18 @@ func think() time.Duration {
 
 func newOrdeal(t *testing.T, all *campaign, seed uint64) *ordeal {
 	t.Helper()
-	e := all.environment(seed)
+	on := all.here.of(seed)
 	var network *lan.LAN
-	if e.networked {
-		network = startLAN(t, e.nodes)
+	if on.networked {
+		network = startLAN(t, on.nodes)
 	}
-	c := e2e.Options{Nodes: e.nodes, LAN: network, Clocks: all.clocked}.New(t, all.binary)
-	o := &ordeal{tormented: &tormented{c, t, worldOf(c), rand.New(rand.NewPCG(seed, 8))}, campaign: all, network: network, luck: seed}
-	if e.powered {
+	c := e2e.Options{Nodes: on.nodes, LAN: network, Clocks: on.clocked}.New(t, all.binary)
+	o := &ordeal{tormented: newTormented(t, c, seed), campaign: all, on: on, network: network, luck: seed}
+	if on.powered {
 		o.power = empower(o.tormented, seed)
 	}
-	first, release, err := o.w.Client("seed", o.rng, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer release()
-	if _, err := first.Migrate(t.Context(), chaos.Migration()); err != nil {
-		t.Fatal(err)
-	}
+	o.migrate()
+	var err error
 	if o.archivist, err = o.w.Archive(); err != nil {
 		t.Fatal(err)
 	}
@@ -77,11 +71,8 @@ func newOrdeal(t *testing.T, all *campaign, seed uint64) *ordeal {
 // node may end a moment after a calamity, for what its disk did to it.
 func (o *ordeal) recover() {
 	o.t.Helper()
-	began, acked := time.Now(), o.visitors.Acknowledged()
-	o.Wait("no write succeeds", time.Minute, func() bool {
-		o.revive(o.Nodes...)
-		return o.visitors.Acknowledged() > acked+int64(len(o.Nodes))
-	})
+	began := time.Now()
+	o.mustWrite(o.visitors, len(o.Nodes)+1, func() { o.revive(o.Nodes...) })
 	o.slowest = max(o.slowest, time.Since(began))
 	o.Wait("not all nodes are ready", time.Minute, func() bool {
 		o.revive(o.Nodes...)
@@ -135,7 +126,7 @@ func (o *ordeal) end() *chaos.Report {
 	}
 	o.Status() // equal states at one index
 	o.w.Count("snapshots taken", o.logged("snapshot taken"))
-	if o.campaign.clocked {
+	if o.on.clocked {
 		o.w.Count("stamped by a wrong clock", wronglyStamped(h))
 	}
 	if o.t.Failed() { // a node that had ended before it was killed

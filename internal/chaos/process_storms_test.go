@@ -32,7 +32,7 @@ func (o *ordeal) calamities() []calamity {
 		{"fault: little processor time", 2, false, o.starved}, {"fault: leadership handed over", 4, false, o.deposed},
 		{"fault: too many open files", 3, false, o.crowded},
 	}
-	if o.campaign.traced {
+	if o.on.traced {
 		all = append(all,
 			calamity{"fault: disk slow", 3, false, o.traces("fdatasync", "delay_enter=40000", time.Second, false)},
 			calamity{"fault: disk fails", 2, false, o.traces("fdatasync", "error=EIO:when=3+", 5*time.Second, true)},
@@ -64,12 +64,12 @@ func (o *ordeal) disasters() []disaster {
 
 // kinds are the names of all that can strike.
 func (c *campaign) kinds() (names []string) {
-	o := &ordeal{campaign: c}
-	if c.powered {
+	o := &ordeal{campaign: c, on: c.here}
+	if c.here.powered {
 		o.power = new(power)
 		names = append(names, unpoweredAll)
 	}
-	if c.networked {
+	if c.here.networked {
 		o.network = new(lan.LAN)
 	}
 	for _, c := range o.calamities() {
