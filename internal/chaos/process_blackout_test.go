@@ -71,6 +71,7 @@ func (o *ordeal) blackout(kind string) error {
 			return fmt.Errorf("%s is not up again before all nodes are dead", n.ID)
 		}
 	}
+	began := time.Now()
 	if leader := o.leading(); leader != nil && o.rng.IntN(2) == 0 {
 		for _, n := range o.Nodes {
 			if n != leader {
@@ -105,7 +106,7 @@ func (o *ordeal) blackout(kind string) error {
 	for _, n := range o.Nodes {
 		o.Start(n)
 	}
-	o.fault(kind, bit)
+	o.fault(kind, "all nodes", began, bit)
 	return nil
 }
 

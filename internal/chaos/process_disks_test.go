@@ -143,8 +143,10 @@ func (o *ordeal) damage(spoil func(content []byte) []byte) (bit bool, err error)
 	return true, nil
 }
 
-// tear cuts the end off.
-func (o *ordeal) tear(content []byte) []byte { return content[:o.rng.IntN(len(content))] }
+// tear cuts the end off. The file is as long as the library wants it; what it has not come to yet is nothing.
+func (o *ordeal) tear(content []byte) []byte {
+	return content[:o.rng.IntN(len(bytes.TrimRight(content, "\x00")))]
+}
 
 // flip flips a bit.
 func (o *ordeal) flip(content []byte) []byte {

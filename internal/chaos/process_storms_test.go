@@ -109,11 +109,12 @@ func (o *ordeal) round() error {
 	if chosen == nil {
 		return nil
 	}
+	began := time.Now()
 	bit, err := chosen.strike()
 	if err != nil {
 		return err
 	}
-	o.fault(chosen.name, bit)
+	o.fault(chosen.name, "a cluster that is well", began, bit)
 	o.recover()
 	return nil
 }
@@ -208,9 +209,7 @@ func (o *ordeal) suffer(n *e2e.Node, chain []calamity, rng *rand.Rand) error {
 		if err != nil {
 			return fmt.Errorf("%s at %s: %w", c.name, n.ID, err)
 		}
-		o.fault(c.name, bit)
-		o.t.Logf("%s at %s, %v until %s: %t", strings.TrimPrefix(c.name, "fault: "), n.ID,
-			time.Since(began).Round(time.Millisecond), time.Now().Format(time.TimeOnly), bit)
+		o.fault(c.name, n.ID, began, bit)
 	}
 	return nil
 }
@@ -231,10 +230,12 @@ func (o *ordeal) up(n *e2e.Node) bool {
 	return false
 }
 
-// fault counts a fault that came.
-func (o *ordeal) fault(name string, bit bool) {
+// fault counts a fault that came, and tells of it.
+func (o *ordeal) fault(name, where string, began time.Time, bit bool) {
 	o.w.Fault(name, bit)
 	o.campaign.agenda.came(name, bit)
+	o.t.Logf("%s at %s, %v until %s: %t", strings.TrimPrefix(name, "fault: "), where,
+		time.Since(began).Round(time.Millisecond), time.Now().Format(time.TimeOnly), bit)
 }
 
 // roll restarts one node after the other, as for a new version.
