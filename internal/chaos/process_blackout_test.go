@@ -67,8 +67,8 @@ func (p prints) check(history prints) error {
 // has alone. kind is which of the two is due, "" for either.
 func (o *ordeal) blackout(kind string) error {
 	for _, n := range o.Nodes {
-		if !o.up(n) {
-			return fmt.Errorf("%s is not up again before all nodes are dead", n.ID)
+		if err := o.up(n); err != nil {
+			return fmt.Errorf("before all nodes are dead: %w", err)
 		}
 	}
 	began := time.Now()

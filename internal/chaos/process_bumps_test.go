@@ -164,7 +164,10 @@ func (c *campaign) live(t *testing.T, seed uint64) {
 		defer c.mu.Unlock()
 		delete(c.living, o)
 		if r == nil {
-			r = &chaos.Report{Counts: o.w.Counts(), Failures: []error{errors.New("it came to no end")}}
+			r = &chaos.Report{Counts: o.w.Counts(), Failures: append(o.w.Failures(), errors.New("it came to no end"))}
+			for _, err := range r.Failures {
+				t.Error(err)
+			}
 		}
 		c.total.Add(r)
 		c.violations += len(r.Violations) + len(r.Failures)

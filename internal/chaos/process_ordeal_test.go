@@ -72,10 +72,10 @@ func newOrdeal(t *testing.T, all *campaign, seed uint64) *ordeal {
 func (o *ordeal) recover() {
 	o.t.Helper()
 	began := time.Now()
-	o.mustWrite(o.visitors, len(o.Nodes)+1, func() { o.revive(o.Nodes...) })
+	o.mustWrite(o.visitors, len(o.Nodes)+1, func() { _ = o.revive(o.Nodes...) })
 	o.slowest = max(o.slowest, time.Since(began))
 	o.Wait("not all nodes are ready", time.Minute, func() bool {
-		o.revive(o.Nodes...)
+		_ = o.revive(o.Nodes...)
 		for _, n := range o.Nodes {
 			if _, err := o.Client(n).Ready(o.t.Context()); err != nil {
 				return false
@@ -85,20 +85,23 @@ func (o *ordeal) recover() {
 	})
 }
 
-// revive starts those that do not run. Nothing ends by itself, but for its disk if that is tampered with.
-func (o *ordeal) revive(nodes ...*e2e.Node) {
+// revive starts those that do not run. Nothing ends by itself, but for its disk if that is tampered with: the error,
+// which is noted, says that one did.
+func (o *ordeal) revive(nodes ...*e2e.Node) (err error) {
 	for _, n := range nodes {
 		p := o.Process(n)
 		if p != nil && !p.Ended() {
 			continue
 		}
 		if p != nil {
-			if err := n.Unexpected(); err != nil {
-				o.w.Fail("%w", err)
+			if why := n.Unexpected(); why != nil {
+				o.w.Fail("%w", why)
+				err = errors.Join(err, why)
 			}
 		}
 		o.Start(n)
 	}
+	return err
 }
 
 // end stops the users and holds what they were told against the history.

@@ -198,8 +198,8 @@ func (o *ordeal) suffer(n *e2e.Node, chain []calamity, rng *rand.Rand) error {
 		} else {
 			c = o.choose(rng, false)
 		}
-		if !o.up(n) {
-			return fmt.Errorf("%s is not up again before %s", n.ID, c.name)
+		if err := o.up(n); err != nil {
+			return fmt.Errorf("before %s: %w", c.name, err)
 		}
 		began := time.Now()
 		bit, err := c.strike(n)
@@ -216,18 +216,20 @@ func (o *ordeal) suffer(n *e2e.Node, chain []calamity, rng *rand.Rand) error {
 
 // up has a node run, and waits until it answers and takes part in elections: what strikes one that does
 // not yet may hit nothing. It need not be ready, which others may keep it from.
-func (o *ordeal) up(n *e2e.Node) bool {
+func (o *ordeal) up(n *e2e.Node) error {
 	one := o.Client(n)
 	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
-		o.revive(n)
+		if err := o.revive(n); err != nil {
+			return err
+		}
 		ctx, cancel := context.WithTimeout(o.t.Context(), time.Second)
 		health, err := one.Health(ctx)
 		cancel()
 		if err == nil && health.Role != "nonvoter" {
-			return true
+			return nil
 		}
 	}
-	return false
+	return fmt.Errorf("%s is not up again", n.ID)
 }
 
 // fault counts a fault that came, and tells of it.
