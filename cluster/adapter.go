@@ -179,7 +179,7 @@ type snapshot struct {
 	adapter  *adapter
 	logged   int64 // weight of the log that it is to make up for
 	replaced int64 // of the adapter, when it began
-	taken    bool
+	taken    bool  // or of no use any more
 }
 
 // errReplaced says that a snapshot is of a state that this node has no more.
@@ -187,22 +187,38 @@ var errReplaced = errors.New("the node was given a snapshot while it took one")
 
 // Persist writes the snapshot out. One that is finished after the node was given another is of no
 // use: the library would take it for the newest, and as the leader send a follower, again and again,
-// the one that was given, since its log leads on from that alone.
+// the one that was given, since its log leads on from that alone. It is not finished, or it would push
+// another out of those that are retained. If the other comes just then, it stays until the next one is
+// taken, and does no harm: it is older, and a node comes back with an older one only where the log leads from
+// there to the newest.
 func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 	size, err := s.view.WriteTo(sink)
 	if err != nil {
 		return errors.Join(err, sink.Cancel())
 	}
+	if s.overtaken() {
+		return errors.Join(errReplaced, sink.Cancel())
+	}
 	if err := sink.Close(); err != nil {
 		return err
 	}
-	s.taken = true
-	if s.adapter.replaced.Load() != s.replaced {
-		s.adapter.givenUp.Add(1)
+	if s.overtaken() {
 		return errReplaced
 	}
+	s.taken = true
 	s.adapter.snapshotSize.Store(size)
 	return nil
+}
+
+// overtaken reports whether the node was given another snapshot meanwhile. The log that this one is to make
+// up for is gone then.
+func (s *snapshot) overtaken() bool {
+	if s.adapter.replaced.Load() == s.replaced {
+		return false
+	}
+	s.taken = true
+	s.adapter.givenUp.Add(1)
+	return true
 }
 
 // Release counts the log again if no snapshot came of it, so that one is taken soon.

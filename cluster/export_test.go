@@ -149,3 +149,6 @@ func TreePages(path string) ([]int64, error) {
 	slices.Sort(all)
 	return all, nil
 }
+
+// MakeDir makes a data directory, and those above it.
+func MakeDir(dir string) error { return makeDir(dir) }

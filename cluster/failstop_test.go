@@ -31,6 +31,43 @@ func on(c *clustertest.Cluster) map[string]*clustertest.Disk {
 
 func all(string) bool { return true }
 
+func ofSnapshots(what string) bool { return what == "snapshot" }
+
+// snapshotting is a cluster of one node that takes a snapshot now and then, and its disk.
+func snapshotting(t *testing.T) (*clustertest.Cluster, *clustertest.Node, *clustertest.Disk) {
+	c := clustertest.Prepare(t, 1, func(cfg *cluster.Config) {
+		seeded(cfg)
+		cfg.SnapshotBytes = 32 << 10
+	})
+	n := c.Nodes[0]
+	disk := on(c)[n.ID]
+	c.Ready()
+	return c, n, disk
+}
+
+// mustTakeSnapshot waits until a node has a snapshot.
+func mustTakeSnapshot(c *clustertest.Cluster, n *clustertest.Node) {
+	c.Wait("no snapshot is taken", time.Minute, func() bool { taken, _ := n.Snapshots.List(); return len(taken) > 0 })
+}
+
+// leaveBehind cuts a follower off, and has the others take snapshots of what it does not have: it is given one
+// when it is back.
+func leaveBehind(t *testing.T, c *clustertest.Cluster, n *clustertest.Node) {
+	t.Helper()
+	leader := c.Leader()
+	c.Net.Isolate(n.ID)
+	for range 20 {
+		mustBump(t, leader, "api:a", "")
+	}
+	for _, m := range c.Nodes {
+		if m != n {
+			if err := m.Current().Snapshot(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // mustFail waits for a node to stop on its disk, and checks that the reason has all of want.
 func mustFail(t *testing.T, c *clustertest.Cluster, n *clustertest.Node, limit time.Duration, want ...string) {
 	t.Helper()
@@ -156,14 +193,8 @@ func TestSlowDiskIsNotHung(t *testing.T) {
 // TestHungSnapshot hangs the writing of a snapshot: the node goes on, and takes one later.
 func TestHungSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := clustertest.Prepare(t, 1, func(cfg *cluster.Config) {
-			seeded(cfg)
-			cfg.SnapshotBytes = 32 << 10
-		})
-		n := c.Nodes[0]
-		disk := on(c)[n.ID]
-		c.Ready()
-		release := disk.Hang(func(what string) bool { return what == "snapshot" })
+		c, n, disk := snapshotting(t)
+		release := disk.Hang(ofSnapshots)
 		for range 200 {
 			mustBump(t, n, "api:a", "")
 			<-time.After(100 * time.Millisecond)
@@ -172,7 +203,7 @@ func TestHungSnapshot(t *testing.T) {
 			t.Fatal("a snapshot was taken")
 		}
 		release()
-		c.Wait("no snapshot is taken", time.Minute, func() bool { taken, _ := n.Snapshots.List(); return len(taken) > 0 })
+		mustTakeSnapshot(c, n)
 		mustBump(t, n, "api:a", "")
 		c.Stop(n)
 		c.Start(n)
@@ -186,13 +217,7 @@ func TestHungSnapshot(t *testing.T) {
 // TestFailedSnapshotIsTriedAgain counts a snapshot that fails, and takes the next one soon.
 func TestFailedSnapshotIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := clustertest.Prepare(t, 1, func(cfg *cluster.Config) {
-			seeded(cfg)
-			cfg.SnapshotBytes = 32 << 10
-		})
-		n := c.Nodes[0]
-		disk := on(c)[n.ID]
-		c.Ready()
+		c, n, disk := snapshotting(t)
 		for n.Status().SnapshotsFailed == 0 {
 			if disk.Failed() == "" {
 				disk.FailAt(2, false, syscall.EIO) // the first is that of the log
@@ -203,7 +228,7 @@ func TestFailedSnapshotIsTriedAgain(t *testing.T) {
 		if disk.Failed() != "snapshot" {
 			t.Fatalf("a write of the %s failed", disk.Failed())
 		}
-		c.Wait("no snapshot is taken", time.Minute, func() bool { taken, _ := n.Snapshots.List(); return len(taken) > 0 })
+		mustTakeSnapshot(c, n)
 	})
 }
 
@@ -247,19 +272,9 @@ func TestHungInstall(t *testing.T) {
 		c := clustertest.Prepare(t, 3, seeded)
 		disks := on(c)
 		c.Ready()
-		n, leader := c.Follower(), c.Leader()
-		c.Net.Isolate(n.ID)
-		for range 20 {
-			mustBump(t, leader, "api:a", "")
-		}
-		for _, m := range c.Nodes {
-			if m != n {
-				if err := m.Current().Snapshot(); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		release := disks[n.ID].Hang(func(what string) bool { return what == "snapshot" })
+		n := c.Follower()
+		leaveBehind(t, c, n)
+		release := disks[n.ID].Hang(ofSnapshots)
 		c.Net.Rejoin(n.ID)
 		mustFail(t, c, n, time.Minute, "a snapshot that was sent", "did not return")
 		release()
@@ -284,7 +299,7 @@ func TestSnapshotBesideOneThatIsGiven(t *testing.T) {
 		c.Agree()
 		first := true
 		release := disks[n.ID].Hang(func(what string) bool {
-			hangs := first && what == "snapshot"
+			hangs := first && ofSnapshots(what)
 			first = first && !hangs
 			return hangs
 		})
@@ -292,17 +307,7 @@ func TestSnapshotBesideOneThatIsGiven(t *testing.T) {
 		taken := make(chan error, 1)
 		go func() { taken <- n.Current().Snapshot() }()
 		c.Wait("the snapshot does not hang", time.Second, func() bool { _, held := disks[n.ID].Suffered(); return held > 0 })
-		c.Net.Isolate(n.ID)
-		for range 20 {
-			mustBump(t, leader, "api:a", "")
-		}
-		for _, m := range c.Nodes {
-			if m != n {
-				if err := m.Current().Snapshot(); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
+		leaveBehind(t, c, n)
 		c.Net.Rejoin(n.ID)
 		var given []*raft.SnapshotMeta
 		c.Wait("the follower is given no snapshot", time.Minute, func() bool { given, _ = n.Snapshots.List(); return len(given) > 0 })
@@ -311,6 +316,9 @@ func TestSnapshotBesideOneThatIsGiven(t *testing.T) {
 		release()
 		if err := <-taken; err == nil {
 			t.Error("the older one is said to be taken")
+		}
+		if kept, _ := n.Snapshots.List(); len(kept) != len(given) || kept[0].Index != given[0].Index {
+			t.Errorf("%d snapshots are kept, and the follower was given %d", len(kept), len(given))
 		}
 		if last := n.Current().LastSnapshot(); last != strconv.FormatUint(given[0].Index, 10) {
 			t.Errorf("the follower takes snapshot %s for its newest, and was given %d", last, given[0].Index)

@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
@@ -39,45 +38,24 @@ type powerLives struct {
 // returns what was lost, whether it ended by itself, and why it refused to start.
 func (l *powerLives) live(n int, rng *rand.Rand) (loss powerloss.Loss, done bool, refused string) {
 	l.t.Helper()
-	held := l.disk.Hold(n, time.Minute)
 	cmd := exec.Command(os.Args[0], "-test.run=^TestPoweredNode$")
 	cmd.Env = append(os.Environ(), powered+"="+filepath.Join(l.dir, "data"))
-	said, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
+	err := l.disk.Live(cmd, n, func(line string) { // which says how it ended
+		var bumps int
+		if _, err := fmt.Sscanf(line, "has %d", &bumps); err == nil && bumps < l.acked {
+			l.t.Errorf("%d bumps were acknowledged, and %d are there", l.acked, bumps)
+		} else if err == nil {
+			l.acked = bumps
+		}
+		_, _ = fmt.Sscanf(line, "acknowledged %d", &l.acked)
+		done = done || line == "done"
+		if why, ok := strings.CutPrefix(line, "refused "); ok {
+			refused = why
+		}
+	})
+	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
 		l.t.Fatal(err)
 	}
-	lines := make(chan string)
-	go func() {
-		defer close(lines)
-		for s := bufio.NewScanner(said); s.Scan(); {
-			lines <- s.Text()
-		}
-	}()
-	for open := true; open; {
-		select {
-		case <-held:
-			held = nil
-			_ = cmd.Process.Kill() // an error is that it has ended
-			l.disk.Cut()
-		case line, ok := <-lines:
-			open = ok
-			var bumps int
-			if _, err := fmt.Sscanf(line, "has %d", &bumps); err == nil && bumps < l.acked {
-				l.t.Errorf("%d bumps were acknowledged, and %d are there", l.acked, bumps)
-			} else if err == nil {
-				l.acked = bumps
-			}
-			_, _ = fmt.Sscanf(line, "acknowledged %d", &l.acked)
-			done = done || line == "done"
-			if why, ok := strings.CutPrefix(line, "refused "); ok {
-				refused = why
-			}
-		}
-	}
-	_ = cmd.Wait() // it has said how it ended
 	if loss, err = l.disk.Lose(rng); err != nil {
 		l.t.Fatal(err)
 	}
@@ -97,12 +75,7 @@ func TestPowerLostAtEverySync(t *testing.T) {
 				keep = nil
 			}
 			dir := t.TempDir()
-			disk, err := powerloss.New(dir)
-			if errors.Is(err, powerloss.ErrUnavailable) {
-				t.Skip(err)
-			} else if err != nil {
-				t.Fatal(err)
-			}
+			disk, unmount := mustMount(t, dir)
 			l := &powerLives{t: t, disk: disk, dir: dir}
 			first, done, _ := l.live(n, keep)
 			over = done
@@ -123,13 +96,50 @@ func TestPowerLostAtEverySync(t *testing.T) {
 				t.Errorf("after power was lost at sync %d (by chance: %t), with %d bumps acknowledged, the node does not come back: %s",
 					n, chance, l.acked, refused)
 			}
-			if err := disk.Close(); err != nil {
-				t.Error(err)
-			}
+			unmount()
 		}
 		t.Logf("by chance: %t; %d syncs; something was lost %d times; refused %d times", chance, n, lost, refusals)
 		if lost < n / *everySync {
 			t.Errorf("something was lost only %d times", lost)
+		}
+	}
+}
+
+// TestNamesAboveTheDataDirectory has a data directory made above which a process has made others, and was killed
+// before it synced their names. They are there after a loss of power.
+func TestNamesAboveTheDataDirectory(t *testing.T) {
+	for _, made := range []string{"", "a", "a/b", "a/b/c", "a/b/c/data"} {
+		root := t.TempDir()
+		disk, unmount := mustMount(t, root)
+		if err := os.MkdirAll(filepath.Join(root, made), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(root, "a", "b", "c", "data")
+		if err := cluster.MakeDir(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := disk.Lose(nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(dir); err != nil {
+			t.Errorf("with %q made before: %v", made, err)
+		}
+		unmount()
+	}
+}
+
+// mustMount mounts a disk that loses with the power what was not synced.
+func mustMount(t *testing.T, dir string) (disk *powerloss.Disk, unmount func()) {
+	t.Helper()
+	disk, err := powerloss.New(dir)
+	if errors.Is(err, powerloss.ErrUnavailable) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return disk, func() {
+		if err := disk.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -84,22 +84,25 @@ func OpenDir(dir string, logger hclog.Logger) (*Storage, error) {
 	}, nil
 }
 
-// makeDir makes a directory and those above it, if needed, and has its name there after a loss of power.
+// makeDir makes a directory and those above it, if needed, and has its name there after a loss of power. As long as it
+// holds no log, so have all names above it: a process may have made those that was killed before it synced them.
 func makeDir(dir string) error {
-	above := filepath.Dir(dir)
-	if _, err := os.Stat(above); errors.Is(err, fs.ErrNotExist) {
-		if err := makeDir(above); err != nil {
-			return err
-		}
-	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	switch err := syncDir(above); {
-	case err == nil, errors.Is(err, fs.ErrPermission): // what may not be read was made by others
-	case errors.Is(err, syscall.EINVAL), errors.Is(err, errors.ErrUnsupported): // such a file system keeps names by itself
-	default:
-		return fmt.Errorf("%w: syncing %s: %w", ErrDiskFailed, above, err)
+	_, err := os.Lstat(filepath.Join(dir, logFile))
+	fresh := err != nil
+	for at := dir; fresh || at == dir; at = filepath.Dir(at) {
+		above := filepath.Dir(at)
+		if above == at {
+			break
+		}
+		switch err := syncDir(above); {
+		case err == nil, errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS): // what may not be read or written was made by others
+		case errors.Is(err, syscall.EINVAL), errors.Is(err, errors.ErrUnsupported): // such a file system keeps names by itself
+		default:
+			return fmt.Errorf("%w: syncing %s: %w", ErrDiskFailed, above, err)
+		}
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package chaos_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -52,27 +51,16 @@ func TestPowerLostByAll(t *testing.T) {
 func acknowledgedThenUnpowered(t *testing.T, binary string, lie bool) []error {
 	const seed, writes = 1, 50
 	c := e2e.New(t, binary)
-	s := &tormented{c, t, worldOf(c), rand.New(rand.NewPCG(seed, 8))}
+	s := newTormented(t, c, seed)
 	p := empower(s, seed)
-	user, release, err := s.w.Client("seed", s.rng, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer release()
-	if _, err := user.Migrate(t.Context(), chaos.Migration()); err != nil {
-		t.Fatal(err)
-	}
+	s.migrate()
 	visitors, err := s.w.Visit(seed, 16, 20*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
 	end := sync.OnceValue(visitors.End)
 	defer end() // whatever ends the test
-	acknowledge := func(n int64) {
-		t.Helper()
-		before := visitors.Acknowledged()
-		s.Wait("no write succeeds", time.Minute, func() bool { return visitors.Acknowledged() >= before+n })
-	}
+	acknowledge := func(n int) { t.Helper(); s.mustWrite(visitors, n, func() {}) }
 	acknowledge(writes)
 	for _, disk := range p.disks { // any order
 		disk.Lie(lie)

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/tesd/tesd/internal/chaos"
-	"github.com/tesd/tesd/internal/e2e"
 )
 
 // What scripts/chaos bumps --processes sets beside the rest.
@@ -58,6 +58,9 @@ func TestBumpProcesses(t *testing.T) {
 		c.lives, *clusters, r.Virtual.Round(time.Second), effective, without, float64(effective)/r.Virtual.Hours(), r.Operations(),
 		100*r.Unknown(), r.Revisions, r.Slowest.Round(time.Millisecond), c.violations)
 	t.Log(list(r.Counts))
+	if names := c.agenda.missed(); len(names) > 0 {
+		t.Logf("these never had an effect: %s", strings.Join(names, ", "))
+	}
 	if effective < leastFaults() || r.Operations() < leastOperations() {
 		t.Errorf("%d faults and %d operations, want %d and %d at least", effective, r.Operations(), leastFaults(), leastOperations())
 	}
@@ -79,18 +82,16 @@ func leastOperations() int { return max(10_000, *operations) }
 type campaign struct {
 	t          *testing.T
 	binary     string
-	traced     bool // system calls can be made to fail
-	powered    bool // there are disks that lose what was not synced
-	networked  bool // there can be a network that fails
-	clocked    bool // clocks can be made wrong
+	here       environment
 	only       *regexp.Regexp
 	began      time.Time
 	end, limit time.Time
 
+	agenda *agenda // of the kinds of faults
+
 	mu         sync.Mutex
 	lives      int
 	living     map[*ordeal]bool
-	due        []string // kinds of faults that have not come yet
 	total      *chaos.Report
 	violations int
 }
@@ -98,18 +99,13 @@ type campaign struct {
 func newCampaign(t *testing.T, binary string) *campaign {
 	now := time.Now()
 	c := &campaign{
-		t: t, binary: binary, traced: e2e.CanTrace(), powered: canLosePower(t), networked: canNetwork(t), clocked: canClock(),
-		only: regexp.MustCompile(*only), began: now, end: now.Add(time.Duration(*minutes * float64(time.Minute))),
+		t: t, binary: binary, here: here(t), only: regexp.MustCompile(*only), began: now, end: now.Add(time.Duration(*minutes * float64(time.Minute))),
 		living: make(map[*ordeal]bool), total: &chaos.Report{Counts: make(map[string]int)},
 	}
 	c.limit = c.end.Add(10 * time.Minute)
-	if !c.traced {
-		t.Log("there is no strace here, or it may not trace: disks do not fail in this run")
-	}
 	kinds := c.kinds()
-	for _, i := range rand.New(rand.NewPCG(*first, 9)).Perm(len(kinds)) {
-		c.due = append(c.due, kinds[i])
-	}
+	rand.New(rand.NewPCG(*first, 9)).Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
+	c.agenda = newAgenda(kinds)
 	return c
 }
 
@@ -126,12 +122,10 @@ func (c *campaign) sofar() (effective, done int) {
 	return effective, done
 }
 
-// tried reports whether every kind of fault has come, and enough of them.
+// tried reports whether no kind of fault is due any more, and enough of them had an effect.
 func (c *campaign) tried() bool {
 	effective, _ := c.sofar()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return effective >= leastFaults() && len(c.due) == 0
+	return effective >= leastFaults() && c.agenda.done()
 }
 
 // more reports whether more has to happen: the time is not up, or too little did.
@@ -155,19 +149,6 @@ func (c *campaign) seed() uint64 {
 	return *first + uint64(c.lives) - 1
 }
 
-// next returns a kind of fault that has not come yet and is one of these, or "".
-func (c *campaign) next(one func(name string) bool) string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i, name := range c.due {
-		if one(name) {
-			c.due = append(c.due[:i:i], c.due[i+1:]...)
-			return name
-		}
-	}
-	return ""
-}
-
 // mostStorms is how many storms a cluster goes through: with a long history it takes long to start a node.
 const mostStorms = 40
 
@@ -183,7 +164,10 @@ func (c *campaign) live(t *testing.T, seed uint64) {
 		defer c.mu.Unlock()
 		delete(c.living, o)
 		if r == nil {
-			r = &chaos.Report{Counts: o.w.Counts(), Failures: []error{errors.New("it came to no end")}}
+			r = &chaos.Report{Counts: o.w.Counts(), Failures: append(o.w.Failures(), errors.New("it came to no end"))}
+			for _, err := range r.Failures {
+				t.Error(err)
+			}
 		}
 		c.total.Add(r)
 		c.violations += len(r.Violations) + len(r.Failures)

@@ -26,7 +26,7 @@ func build(dir string) (string, error) {
 
 // clockCalamities have nodes be wrong about the time of day.
 func (o *ordeal) clockCalamities() []calamity {
-	if !o.campaign.clocked {
+	if !o.on.clocked {
 		return nil
 	}
 	return []calamity{{"fault: clock jumps", 3, false, o.clockJumps}, {"fault: clock drifts", 1, true, o.clockDrifts}}

@@ -18,6 +18,7 @@ import (
 // opened again.
 func (o *ordeal) crowded(n *e2e.Node) (bit bool, err error) {
 	p := o.Process(n)
+	p.MayFail()
 	was, err := prlimit(p, "--nofile", "--raw", "--noheadings", "--output=SOFT")
 	if err != nil {
 		return false, err
@@ -33,8 +34,8 @@ func (o *ordeal) crowded(n *e2e.Node) (bit bool, err error) {
 		silent = true
 	}
 	if _, err = prlimit(p, "--nofile="+was+":"); p.Ended() { // for a file of its disk
-		if code := p.Code(); code != diskFailed {
-			return false, fmt.Errorf("%s ended with exit code %d, not %d", n.ID, code, diskFailed)
+		if code := p.Code(); code != e2e.DiskFailed {
+			return false, fmt.Errorf("%s ended with exit code %d, not %d", n.ID, code, e2e.DiskFailed)
 		}
 		return true, nil
 	}
@@ -45,7 +46,7 @@ func (o *ordeal) crowded(n *e2e.Node) (bit bool, err error) {
 	case answered := <-answers:
 		return answered, nil
 	case <-p.Exited():
-		return p.Code() == diskFailed, nil
+		return p.Code() == e2e.DiskFailed, nil
 	}
 }
 

@@ -1,21 +1,34 @@
 package chaos_test
 
-import "testing"
+import (
+	"testing"
 
-// environment is what a cluster of processes runs on.
+	"github.com/tesd/tesd/internal/e2e"
+)
+
+// environment is what clusters of processes can run on here, or what one of them does.
 type environment struct {
-	nodes     int
+	nodes     int  // 0 for what its seed chooses
+	traced    bool // system calls can be made to fail
+	clocked   bool // clocks can be made wrong
 	networked bool // each on a machine of its own, on a network that fails; else all on loopback
 	powered   bool // on disks that lose power; else on the disk as it is
 }
 
-// environment has the seed of a cluster choose, so that any three in a row meet all that there is here.
-func (c *campaign) environment(seed uint64) environment {
-	e := environment{
-		nodes:     *nodes,
-		networked: c.networked && (seed%3 == 1 || seed%6 == 5),
-		powered:   c.powered && seed%3 == 2,
+// here returns what there is here, and says what is not.
+func here(t *testing.T) environment {
+	t.Helper()
+	e := environment{nodes: *nodes, traced: e2e.CanTrace(), clocked: canClock(), networked: canNetwork(t), powered: canLosePower(t)}
+	if !e.traced {
+		t.Log("there is no strace here, or it may not trace: disks do not fail in this run")
 	}
+	return e
+}
+
+// of has the seed of a cluster choose, so that any three in a row meet all that there is.
+func (e environment) of(seed uint64) environment {
+	e.networked = e.networked && (seed%3 == 1 || seed%6 == 5)
+	e.powered = e.powered && seed%3 == 2
 	if e.nodes == 0 {
 		e.nodes = [...]int{3, 3, 4, 5, 3, 3, 3, 5}[seed%8]
 	}
@@ -24,12 +37,12 @@ func (c *campaign) environment(seed uint64) environment {
 
 // TestEnvironments has seeds choose: three in a row meet each, and six meet all at once.
 func TestEnvironments(t *testing.T) {
-	c := &campaign{networked: true, powered: true}
+	everything := environment{networked: true, powered: true}
 	type kind struct{ networked, powered bool }
 	meets := func(first, seeds uint64) map[kind]bool {
 		met := make(map[kind]bool)
 		for seed := first; seed < first+seeds; seed++ {
-			e := c.environment(seed)
+			e := everything.of(seed)
 			met[kind{e.networked, e.powered}] = true
 		}
 		return met
@@ -44,13 +57,12 @@ func TestEnvironments(t *testing.T) {
 	}
 	sizes := make(map[int]int)
 	for seed := range uint64(24) {
-		e := c.environment(seed)
-		sizes[e.nodes]++
+		sizes[everything.of(seed).nodes]++
 	}
-	if *nodes == 0 && (sizes[3] != 15 || sizes[4] != 3 || sizes[5] != 6) {
+	if sizes[3] != 15 || sizes[4] != 3 || sizes[5] != 6 {
 		t.Errorf("of 24 clusters so many have so many nodes: %v", sizes)
 	}
-	if e := new(campaign).environment(5); e.networked || e.powered {
+	if e := (environment{}).of(5); e.networked || e.powered {
 		t.Errorf("where there is nothing, a cluster has %+v", e)
 	}
 }

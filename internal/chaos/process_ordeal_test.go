@@ -1,8 +1,8 @@
 package chaos_test
 
 import (
+	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -18,6 +18,7 @@ import (
 type ordeal struct {
 	*tormented
 	campaign  *campaign
+	on        environment
 	archivist *chaos.Archivist
 	visitors  *chaos.Visitors
 	power     *power   // nil if it is not lost
@@ -26,7 +27,7 @@ type ordeal struct {
 	struck    atomic.Uint64
 	files     int          // that all processes had open in the beginning
 	slow      atomic.Int32 // faults under way that take long
-	marks     []mark       // what was on disk when all nodes were dead
+	marks     []prints     // what was on disk when all nodes were dead
 	slowest   time.Duration
 }
 
@@ -44,24 +45,18 @@ func think() time.Duration {
 
 func newOrdeal(t *testing.T, all *campaign, seed uint64) *ordeal {
 	t.Helper()
-	e := all.environment(seed)
+	on := all.here.of(seed)
 	var network *lan.LAN
-	if e.networked {
-		network = startLAN(t, e.nodes)
+	if on.networked {
+		network = startLAN(t, on.nodes)
 	}
-	c := e2e.Options{Nodes: e.nodes, LAN: network, Clocks: all.clocked}.New(t, all.binary)
-	o := &ordeal{tormented: &tormented{c, t, worldOf(c), rand.New(rand.NewPCG(seed, 8))}, campaign: all, network: network, luck: seed}
-	if e.powered {
+	c := e2e.Options{Nodes: on.nodes, LAN: network, Clocks: on.clocked}.New(t, all.binary)
+	o := &ordeal{tormented: newTormented(t, c, seed), campaign: all, on: on, network: network, luck: seed}
+	if on.powered {
 		o.power = empower(o.tormented, seed)
 	}
-	first, release, err := o.w.Client("seed", o.rng, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer release()
-	if _, err := first.Migrate(t.Context(), chaos.Migration()); err != nil {
-		t.Fatal(err)
-	}
+	o.migrate()
+	var err error
 	if o.archivist, err = o.w.Archive(); err != nil {
 		t.Fatal(err)
 	}
@@ -76,14 +71,11 @@ func newOrdeal(t *testing.T, all *campaign, seed uint64) *ordeal {
 // node may end a moment after a calamity, for what its disk did to it.
 func (o *ordeal) recover() {
 	o.t.Helper()
-	began, acked := time.Now(), o.visitors.Acknowledged()
-	o.Wait("no write succeeds", time.Minute, func() bool {
-		o.revive(o.Nodes...)
-		return o.visitors.Acknowledged() > acked+int64(len(o.Nodes))
-	})
+	began := time.Now()
+	o.mustWrite(o.visitors, len(o.Nodes)+1, func() { _ = o.revive(o.Nodes...) })
 	o.slowest = max(o.slowest, time.Since(began))
 	o.Wait("not all nodes are ready", time.Minute, func() bool {
-		o.revive(o.Nodes...)
+		_ = o.revive(o.Nodes...)
 		for _, n := range o.Nodes {
 			if _, err := o.Client(n).Ready(o.t.Context()); err != nil {
 				return false
@@ -93,18 +85,23 @@ func (o *ordeal) recover() {
 	})
 }
 
-// revive starts those that do not run. Nothing ends by itself, but for its disk.
-func (o *ordeal) revive(nodes ...*e2e.Node) {
+// revive starts those that do not run. Nothing ends by itself, but for its disk if that is tampered with: the error,
+// which is noted, says that one did.
+func (o *ordeal) revive(nodes ...*e2e.Node) (err error) {
 	for _, n := range nodes {
 		p := o.Process(n)
 		if p != nil && !p.Ended() {
 			continue
 		}
-		if p != nil && p.Code() != diskFailed {
-			o.w.Fail("%s ended with exit code %d", n.ID, p.Code())
+		if p != nil {
+			if why := n.Unexpected(); why != nil {
+				o.w.Fail("%w", why)
+				err = errors.Join(err, why)
+			}
 		}
 		o.Start(n)
 	}
+	return err
 }
 
 // end stops the users and holds what they were told against the history.
@@ -124,15 +121,19 @@ func (o *ordeal) end() *chaos.Report {
 	for _, v := range bumpcheck.Check(named, record) {
 		r.Violations = append(r.Violations, v)
 	}
+	history := printsOf(h)
 	for _, m := range o.marks {
-		if err := m.check(h); err != nil {
+		if err := m.check(history); err != nil {
 			r.Failures = append(r.Failures, err)
 		}
 	}
 	o.Status() // equal states at one index
 	o.w.Count("snapshots taken", o.logged("snapshot taken"))
-	if o.campaign.clocked {
+	if o.on.clocked {
 		o.w.Count("stamped by a wrong clock", wronglyStamped(h))
+	}
+	if o.t.Failed() { // a node that had ended before it was killed
+		r.Failures = append(r.Failures, errors.New("the test had failed by then"))
 	}
 	r.Counts, r.Failures = o.w.Counts(), append(r.Failures, o.w.Failures()...)
 	if now := o.openFiles(); now > o.files+100 {

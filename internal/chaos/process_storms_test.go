@@ -32,7 +32,7 @@ func (o *ordeal) calamities() []calamity {
 		{"fault: little processor time", 2, false, o.starved}, {"fault: leadership handed over", 4, false, o.deposed},
 		{"fault: too many open files", 3, false, o.crowded},
 	}
-	if o.campaign.traced {
+	if o.on.traced {
 		all = append(all,
 			calamity{"fault: disk slow", 3, false, o.traces("fdatasync", "delay_enter=40000", time.Second, false)},
 			calamity{"fault: disk fails", 2, false, o.traces("fdatasync", "error=EIO:when=3+", 5*time.Second, true)},
@@ -47,27 +47,29 @@ func (o *ordeal) calamities() []calamity {
 	return slices.DeleteFunc(all, func(c calamity) bool { return !o.campaign.only.MatchString(c.name) })
 }
 
-// A disaster is for an operator to mend. It strikes a cluster that is well, and counts itself.
+// A disaster is for an operator to mend. It strikes a cluster that is well, and reports whether it bit.
 type disaster struct {
 	name   string
-	strike func() error
+	strike func() (bit bool, err error)
 }
 
 func (o *ordeal) disasters() []disaster {
 	all := []disaster{
-		{replaced, func() error { o.replace(); return nil }}, {"fault: log damaged", o.damage}, {"fault: rolling restart", o.roll},
+		{replaced, func() (bool, error) { o.loseDisk(); return true, nil }}, {"fault: rolling restart", o.roll},
+		{"fault: bit of the log flipped", func() (bool, error) { return o.damage(o.flip) }},
+		{"fault: log torn", func() (bool, error) { return o.damage(o.tear) }},
 	}
 	return slices.DeleteFunc(all, func(d disaster) bool { return !o.campaign.only.MatchString(d.name) })
 }
 
 // kinds are the names of all that can strike.
 func (c *campaign) kinds() (names []string) {
-	o := &ordeal{campaign: c}
-	if c.powered {
+	o := &ordeal{campaign: c, on: c.here}
+	if c.here.powered {
 		o.power = new(power)
 		names = append(names, unpoweredAll)
 	}
-	if c.networked {
+	if c.here.networked {
 		o.network = new(lan.LAN)
 	}
 	for _, c := range o.calamities() {
@@ -84,7 +86,7 @@ func (o *ordeal) round() error {
 	if err := o.storm(); err != nil {
 		return err
 	}
-	due := o.campaign.next(func(name string) bool { return name == killedAll || name == unpoweredAll && o.power != nil })
+	due := o.campaign.agenda.next(func(name string) bool { return name == killedAll || name == unpoweredAll && o.power != nil })
 	if due != "" || o.rng.IntN(2) == 0 {
 		if err := o.blackout(due); err != nil {
 			return err
@@ -93,7 +95,7 @@ func (o *ordeal) round() error {
 	o.recover()
 	all := o.disasters()
 	var chosen *disaster
-	due = o.campaign.next(func(name string) bool {
+	due = o.campaign.agenda.next(func(name string) bool {
 		return slices.ContainsFunc(all, func(d disaster) bool { return d.name == name })
 	})
 	for i := range all {
@@ -107,9 +109,12 @@ func (o *ordeal) round() error {
 	if chosen == nil {
 		return nil
 	}
-	if err := chosen.strike(); err != nil {
+	began := time.Now()
+	bit, err := chosen.strike()
+	if err != nil {
 		return err
 	}
+	o.fault(chosen.name, "a cluster that is well", began, bit)
 	o.recover()
 	return nil
 }
@@ -166,10 +171,10 @@ func (o *ordeal) storm() error {
 	return errors.Join(all...)
 }
 
-// choose chooses a calamity: of a kind that has not come yet, or any. A slow one only if it may be.
+// choose chooses a calamity: of a kind that is due, or any. A slow one only if it may be.
 func (o *ordeal) choose(rng *rand.Rand, slow bool) calamity {
 	all := slices.DeleteFunc(o.calamities(), func(c calamity) bool { return c.slow && !slow })
-	due := o.campaign.next(func(name string) bool {
+	due := o.campaign.agenda.next(func(name string) bool {
 		return slices.ContainsFunc(all, func(c calamity) bool { return c.name == name })
 	})
 	var lots []calamity
@@ -193,8 +198,8 @@ func (o *ordeal) suffer(n *e2e.Node, chain []calamity, rng *rand.Rand) error {
 		} else {
 			c = o.choose(rng, false)
 		}
-		if !o.up(n) {
-			return fmt.Errorf("%s is not up again before %s", n.ID, c.name)
+		if err := o.up(n); err != nil {
+			return fmt.Errorf("before %s: %w", c.name, err)
 		}
 		began := time.Now()
 		bit, err := c.strike(n)
@@ -204,39 +209,46 @@ func (o *ordeal) suffer(n *e2e.Node, chain []calamity, rng *rand.Rand) error {
 		if err != nil {
 			return fmt.Errorf("%s at %s: %w", c.name, n.ID, err)
 		}
-		o.w.Fault(c.name, bit)
-		o.t.Logf("%s at %s, %v until %s: %t", strings.TrimPrefix(c.name, "fault: "), n.ID,
-			time.Since(began).Round(time.Millisecond), time.Now().Format(time.TimeOnly), bit)
+		o.fault(c.name, n.ID, began, bit)
 	}
 	return nil
 }
 
 // up has a node run, and waits until it answers and takes part in elections: what strikes one that does
 // not yet may hit nothing. It need not be ready, which others may keep it from.
-func (o *ordeal) up(n *e2e.Node) bool {
+func (o *ordeal) up(n *e2e.Node) error {
 	one := o.Client(n)
 	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); <-time.After(10 * time.Millisecond) {
-		o.revive(n)
+		if err := o.revive(n); err != nil {
+			return err
+		}
 		ctx, cancel := context.WithTimeout(o.t.Context(), time.Second)
 		health, err := one.Health(ctx)
 		cancel()
 		if err == nil && health.Role != "nonvoter" {
-			return true
+			return nil
 		}
 	}
-	return false
+	return fmt.Errorf("%s is not up again", n.ID)
+}
+
+// fault counts a fault that came, and tells of it.
+func (o *ordeal) fault(name, where string, began time.Time, bit bool) {
+	o.w.Fault(name, bit)
+	o.campaign.agenda.came(name, bit)
+	o.t.Logf("%s at %s, %v until %s: %t", strings.TrimPrefix(name, "fault: "), where,
+		time.Since(began).Round(time.Millisecond), time.Now().Format(time.TimeOnly), bit)
 }
 
 // roll restarts one node after the other, as for a new version.
-func (o *ordeal) roll() error {
+func (o *ordeal) roll() (bit bool, err error) {
 	for _, n := range o.Nodes {
 		if bit, err := o.restarted(n); err != nil || !bit {
-			return fmt.Errorf("restarting %s: %w", n.ID, err)
+			return false, fmt.Errorf("restarting %s: %w", n.ID, err)
 		}
 		o.Ready()
 	}
-	o.w.Fault("fault: rolling restart", true)
-	return nil
+	return true, nil
 }
 
 // killed kills a node that answered a moment ago. It bit if that, and nothing else, ended it.

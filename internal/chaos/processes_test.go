@@ -46,10 +46,37 @@ type tormented struct {
 	rng *rand.Rand
 }
 
+func newTormented(t *testing.T, c *e2e.Cluster, seed uint64) *tormented {
+	return &tormented{c, t, worldOf(c), rand.New(rand.NewPCG(seed, 8))}
+}
+
+// migrate makes the registry that users of bumps expect.
+func (s *tormented) migrate() {
+	s.t.Helper()
+	first, release, err := s.w.Client("seed", s.rng, false)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer release()
+	if _, err := first.Migrate(s.t.Context(), chaos.Migration()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// mustWrite waits until users were told of so many more writes, and does something again and again meanwhile.
+func (s *tormented) mustWrite(users *chaos.Visitors, writes int, meanwhile func()) {
+	s.t.Helper()
+	before := users.Acknowledged()
+	s.Wait("no write succeeds", time.Minute, func() bool {
+		meanwhile()
+		return users.Acknowledged() >= before+int64(writes)
+	})
+}
+
 func processes(t *testing.T, binary string, keep uint64) {
 	began := time.Now()
 	c := e2e.New(t, binary, "--history-keep", strconv.FormatUint(keep, 10), "--max-websocket-connections", "1000")
-	s := &tormented{c, t, worldOf(c), rand.New(rand.NewPCG(*first, 6))}
+	s := newTormented(t, c, *first)
 	if err := s.seed(); err != nil {
 		t.Fatal(err)
 	}
@@ -209,12 +236,16 @@ func (s *tormented) restart(n *e2e.Node) {
 	s.w.Count(restarted, 1)
 }
 
-// replace has a node lose its disk and take its own place.
 func (s *tormented) replace() {
+	s.loseDisk()
+	s.w.Count(replaced, 1)
+}
+
+// loseDisk has a node lose its disk and take its own place.
+func (s *tormented) loseDisk() {
 	n := s.any()
 	s.Kill(n)
 	s.readmit(n)
-	s.w.Count(replaced, 1)
 }
 
 // readmit starts a node that does not run, without the data that it had, and has it take its own

@@ -199,8 +199,8 @@ func (u *web) read(r *bumpcheck.Read, limit time.Duration) bool {
 	r.Call = u.clock.Add(1)
 	err := look(ctx, r, options)
 	r.Return = u.clock.Add(1)
-	if e, ok := errors.AsType[*client.Error](err); ok && e.Outcome == client.OutcomeRejected && e.Code != client.CodeEntityNotFound {
-		u.w.Fail("a read at %s is refused: %w", r.Node, err)
+	if e, ok := errors.AsType[*client.Error](err); ok && e.Outcome == client.OutcomeRejected {
+		u.w.Fail("a read at %s (stale: %t; of revision %d at least) is refused: %w", r.Node, r.Stale, r.AtLeast, err)
 	}
 	return err == nil
 }
@@ -232,8 +232,15 @@ func (u *web) freshness(r *bumpcheck.Read) []client.ReadOption {
 	return nil
 }
 
+// entityOf reads an entity. It must be there: nobody deletes those of the beginning, and what the user made
+// itself it deletes itself, and reads no more. Only a stale read may be from before the user made it, and one
+// that asks for no revision from before everything, at a node that is new.
 func (u *web) entityOf(ctx context.Context, r *bumpcheck.Read, options []client.ReadOption) error {
-	told, err := u.client(r.Node).Entity(ctx, u.entity(), options...)
+	id := u.entity()
+	told, err := u.client(r.Node).Entity(ctx, id, options...)
+	if e, ok := errors.AsType[*client.Error](err); ok && e.Code == client.CodeEntityNotFound && r.Stale && (r.AtLeast == 0 || slices.Contains(u.made, id)) {
+		return errors.New("the entity was yet to come")
+	}
 	if err != nil {
 		return err
 	}

@@ -176,15 +176,44 @@ func (c *Cluster) Start(n *Node) {
 	n.process = process
 }
 
-// Kill ends processes with SIGKILL, all of them before it waits for the first.
+// Kill ends processes with SIGKILL, all of them before it waits for the first. The test has failed if one of
+// them had ended by itself, unless it was its disk that [Process.MayFail].
 func (c *Cluster) Kill(nodes ...*Node) {
+	c.t.Helper()
+	if err := kill(nodes...); err != nil {
+		c.t.Error(err)
+	}
+}
+
+func kill(nodes ...*Node) error {
 	for _, n := range nodes {
 		_ = n.process.Signal(os.Kill) // an error is that it has ended
 	}
+	var all []error
 	for _, n := range nodes {
-		<-n.process.Exited()
+		all = append(all, n.Unexpected())
 		n.process = nil
 	}
+	return errors.Join(all...)
+}
+
+// Unexpected returns the error of [Process.Unexpected], of its process, with what the node logged last.
+func (n *Node) Unexpected() error {
+	err := n.process.Unexpected()
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w; it logged, at the end:\n%s", n.ID, err, n.tail(4<<10))
+}
+
+// tail returns what a node logged last, so many bytes of it at most, from the beginning of a line on.
+func (n *Node) tail(most int) []byte {
+	log, _ := os.ReadFile(n.log.Name())
+	if len(log) > most {
+		log = log[len(log)-most:]
+		log = log[bytes.IndexByte(log, '\n')+1:]
+	}
+	return bytes.TrimSpace(log)
 }
 
 // Signal sends a running process a signal.
@@ -238,9 +267,7 @@ func (c *Cluster) end() {
 		n.log.Close()
 		n.Clock.close()
 		if c.t.Failed() {
-			log, _ := os.ReadFile(n.log.Name())
-			const most = 8 << 10
-			c.t.Logf("%s logged, at the end:\n%s", n.ID, bytes.TrimSpace(log[max(0, len(log)-most):]))
+			c.t.Logf("%s logged, at the end:\n%s", n.ID, n.tail(8<<10))
 		}
 	}
 }

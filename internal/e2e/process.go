@@ -5,13 +5,19 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync/atomic"
 )
+
+// DiskFailed is the exit code of a node whose disk failed or whose data is damaged.
+const DiskFailed = 9
 
 // Process is one run of the command. Its methods may be called concurrently.
 type Process struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 	err    error // how it ended; set before exited is closed
+	killed atomic.Bool
+	spoilt atomic.Bool // somebody tampers with its disk
 }
 
 // StartProcess starts the command with arguments, and with both outputs going to a file. Whoever
@@ -39,7 +45,30 @@ func startProcess(environment []string, binary string, log *os.File, args ...str
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Signal sends the process a signal. It returns an error if it has ended.
-func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
+func (p *Process) Signal(s os.Signal) error {
+	err := p.cmd.Process.Signal(s)
+	if s == os.Kill && err == nil {
+		p.killed.Store(true)
+	}
+	return err
+}
+
+// MayFail says that somebody tampers with the disk of the process: it may end by itself for that.
+func (p *Process) MayFail() { p.spoilt.Store(true) }
+
+// Unexpected waits for the end of the process and returns an error if it ended by anything else than SIGKILL
+// from [Process.Signal], or its disk if that is tampered with. One that panicked a moment before it was
+// killed has an exit code, whatever it was sent then.
+func (p *Process) Unexpected() error {
+	switch code := p.Code(); {
+	case code == -1 && p.killed.Load(), code == DiskFailed && p.spoilt.Load():
+		return nil
+	case code == -1:
+		return fmt.Errorf("it was not killed by the test, and ended by: %w", p.err)
+	default:
+		return fmt.Errorf("it ended by itself with exit code %d", code)
+	}
+}
 
 // Exited is closed when the process has ended.
 func (p *Process) Exited() <-chan struct{} { return p.exited }

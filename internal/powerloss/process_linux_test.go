@@ -1,7 +1,6 @@
 package powerloss_test
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -86,30 +84,14 @@ func TestDatabase(t *testing.T) {
 	committed, lost := 0, 0
 	for round := range 40 {
 		cmd := exec.Command(os.Args[0], storing, d.dir)
-		said, err := cmd.StdoutPipe()
-		d.must(err)
 		cmd.Stderr = os.Stderr
-		held := d.Hold(round%9, time.Minute)
-		d.must(cmd.Start())
-		told := make(chan int)
-		go func() {
-			n := -1
-			for lines := bufio.NewScanner(said); lines.Scan(); {
-				if _, err := fmt.Sscan(lines.Text(), &n); err != nil {
-					t.Error(err)
-				}
+		n := -1
+		err := d.Live(cmd, round%9, func(line string) {
+			if _, err := fmt.Sscan(line, &n); err != nil {
+				t.Error(err)
 			}
-			told <- n
-		}()
-		select {
-		case <-held:
-		case <-time.After(time.Minute):
-			t.Error("nothing was stored")
-		}
-		d.must(cmd.Process.Kill())
-		d.Cut()
-		n := <-told
-		if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() >= 0 {
+		})
+		if err == nil || cmd.ProcessState.ExitCode() >= 0 {
 			t.Fatalf("round %d: the database is damaged: %v", round, err)
 		}
 		if n >= 0 && n < committed {

@@ -166,6 +166,7 @@ func (p *processes) hangLeader() time.Duration {
 	w := p.write(leader)
 	defer w.End()
 	running := p.Process(leader)
+	running.MayFail()
 	tracer, err := e2e.Trace(running.PID(), filepath.Join(p.t.TempDir(), "calls"), "fdatasync", "delay_enter=60s")
 	if err != nil {
 		p.t.Fatal(err)
@@ -174,8 +175,8 @@ func (p *processes) hangLeader() time.Duration {
 	if err := tracer.End(); err != nil {
 		p.t.Fatal(err)
 	}
-	if code := running.Code(); code != diskFailed {
-		p.t.Fatalf("the leader ended with exit code %d, not %d", code, diskFailed)
+	if code := running.Code(); code != e2e.DiskFailed {
+		p.t.Fatalf("the leader ended with exit code %d, not %d", code, e2e.DiskFailed)
 	}
 	p.Start(leader)
 	p.ready(time.Now(), leader)

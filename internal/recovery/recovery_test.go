@@ -21,9 +21,6 @@ const (
 	hungWorst    = 12 * time.Second
 )
 
-// diskFailed is the exit code of a node whose disk failed.
-const diskFailed = 9
-
 // A writer of these tests sends a bump so often, and gives it so long.
 const (
 	every   = 5 * time.Millisecond
