@@ -53,9 +53,12 @@ type failStop struct {
 // span is what a log holds: all entries from first to last. A log without entries has zeros.
 type span struct{ first, last uint64 }
 
-// without returns what is left when the entries at one end, or all, are removed.
+// without returns what is left when the entries at one end, or all, are removed. Those that are asked for
+// may have gone meanwhile.
 func (s span) without(from, to uint64) span {
 	switch {
+	case s.empty() || to < s.first || from > s.last:
+		return s
 	case from > s.first:
 		return span{s.first, from - 1}
 	case to < s.last:

@@ -162,3 +162,97 @@ func TestSealKeepsExtensions(t *testing.T) {
 		}
 	}
 }
+
+// numbered are entries of term 1.
+func numbered(from, to uint64) (all []*raft.Log) {
+	for i := from; i <= to; i++ {
+		all = append(all, &raft.Log{Index: i, Term: 1, Data: []byte(fmt.Sprint(i))})
+	}
+	return all
+}
+
+// TestCompactionBesideASnapshotThatIsSent has the log begin anew behind a snapshot that was sent, while
+// a compaction of the old log is on its way: that must not take the old log for what the new one has.
+func TestCompactionBesideASnapshotThatIsSent(t *testing.T) {
+	snapshots := &slowList{listed: listed{indexes: []uint64{90, 80}}}
+	store := raft.NewInmemStore()
+	log := &between{LogStore: store}
+	disk, err := openFailStop(&Storage{Log: log, Stable: store, Snapshots: snapshots, Retained: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := disk.StoreLogs(numbered(51, 100)); err != nil {
+		t.Fatal(err)
+	}
+	storing, compacted, stored := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	snapshots.meanwhile = func() {
+		log.meanwhile = func() { close(storing); <-compacted }
+		go func() { stored <- disk.StoreLogs(numbered(201, 205)) }()
+		<-storing
+	}
+	if err := disk.DeleteRange(51, 80); err != nil {
+		t.Fatal(err)
+	}
+	close(compacted)
+	if err := <-stored; err != nil {
+		t.Fatal(err)
+	}
+	if disk.span != (span{201, 205}) {
+		t.Errorf("the log is taken to have %v", disk.span)
+	}
+	if err := disk.GetLog(60, &raft.Log{}); err != raft.ErrLogNotFound || disk.failure() != nil {
+		t.Errorf("reading an entry of the old log: %v, %v", err, disk.failure())
+	}
+}
+
+// TestHungListing has the list of snapshots hang, which compaction asks for on raft's main goroutine
+// when a snapshot was sent: the node has stalled.
+func TestHungListing(t *testing.T) {
+	snapshots := &slowList{}
+	store := raft.NewInmemStore()
+	disk, err := openFailStop(&Storage{Log: store, Stable: store, Snapshots: snapshots, Retained: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := disk.StoreLogs(numbered(1, 9)); err != nil {
+		t.Fatal(err)
+	}
+	listing, goOn, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	snapshots.meanwhile = func() { close(listing); <-goOn }
+	go func() { done <- disk.DeleteRange(1, 5) }()
+	<-listing
+	for range stallTicks {
+		disk.tick()
+	}
+	if err := disk.failure(); !errors.Is(err, ErrDiskFailed) {
+		t.Errorf("after %d ticks the disk is said to have failed with %v", stallTicks, err)
+	}
+	close(goOn)
+	<-done
+}
+
+// TestCacheBehindAGap has the log begin anew behind a snapshot that was sent: what was there before is not
+// to be had from the cache in front of it.
+func TestCacheBehindAGap(t *testing.T) {
+	store := raft.NewInmemStore()
+	disk, err := openFailStop(&Storage{Log: store, Stable: store, Snapshots: &listed{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := raft.NewLogCache(16, disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := raftLog{cache, disk}
+	for _, entries := range [][]*raft.Log{numbered(1, 9), numbered(101, 103)} {
+		if err := log.StoreLogs(entries); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := log.GetLog(9, &raft.Log{}); err != raft.ErrLogNotFound {
+		t.Errorf("reading an entry that is gone: %v", err)
+	}
+	if err := log.GetLog(102, &raft.Log{}); err != nil {
+		t.Error(err)
+	}
+}

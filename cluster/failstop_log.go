@@ -66,11 +66,8 @@ func (s *failStop) StoreLogs(logs []*raft.Log) error {
 		return nil
 	}
 	from, to := logs[0].Index, logs[len(logs)-1].Index
-	s.mu.Lock()
-	old := s.span
-	s.mu.Unlock()
-	if !old.empty() && from > old.last+1 {
-		if err := s.remove(old.first, old.last); err != nil {
+	if first, last, gap := s.gap(logs); gap {
+		if err := s.remove(first, last); err != nil {
 			return err
 		}
 	}
@@ -85,6 +82,13 @@ func (s *failStop) StoreLogs(logs []*raft.Log) error {
 	}
 	s.span.last = max(s.span.last, to)
 	return nil
+}
+
+// gap reports whether entries would leave a hole behind the log, and what the log has.
+func (s *failStop) gap(logs []*raft.Log) (first, last uint64, gap bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.span.first, s.span.last, len(logs) > 0 && !s.span.empty() && logs[0].Index > s.span.last+1
 }
 
 // DeleteRange removes entries: at the end of the log, if they reach it, those that conflict
@@ -115,7 +119,8 @@ func (s *failStop) DeleteRange(from, to uint64) error {
 
 // held returns up to which index the log is held by every snapshot that is retained.
 func (s *failStop) held() (uint64, error) {
-	taken, err := s.snapshots.List()
+	var taken []*raft.SnapshotMeta
+	err := s.read(operation{what: "listing the snapshots"}, func() (err error) { taken, err = s.snapshots.List(); return err })
 	oldest := max(s.retained, 1) - 1
 	if err != nil || len(taken) <= oldest {
 		return 0, err

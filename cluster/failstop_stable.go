@@ -66,6 +66,16 @@ func (l raftLog) GetLog(index uint64, entry *raft.Log) error {
 	return err
 }
 
+// StoreLogs writes entries. What a gap has removed from the log below is not to be found in a cache of it either.
+func (l raftLog) StoreLogs(logs []*raft.Log) error {
+	if first, last, gap := l.disk.gap(logs); gap {
+		if err := l.LogStore.DeleteRange(first, last); err != nil {
+			return err
+		}
+	}
+	return l.LogStore.StoreLogs(logs)
+}
+
 // raftStable is the stable store as raft sees it.
 type raftStable struct{ *failStop }
 

@@ -87,6 +87,7 @@ func TestJoinBySnapshot(t *testing.T) {
 		for i := range 50 {
 			mustBump(t, leader, "api:a", string(rune('A'+i)))
 		}
+		c.Agree() // else who is behind may be given a snapshot while it takes one
 		for _, n := range c.Nodes {
 			if err := n.Current().Snapshot(); err != nil {
 				t.Fatal(err)

@@ -87,10 +87,14 @@ func OpenDir(dir string, logger hclog.Logger) (*Storage, error) {
 // makeDir makes a directory and those above it, if needed, and has its name there after a loss of power. As long as it
 // holds no log, so have all names above it: a process may have made those that was killed before it synced them.
 func makeDir(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	_, err := os.Lstat(filepath.Join(dir, logFile))
+	_, err = os.Lstat(filepath.Join(dir, logFile))
 	fresh := err != nil
 	for at := dir; fresh || at == dir; at = filepath.Dir(at) {
 		above := filepath.Dir(at)
