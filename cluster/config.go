@@ -68,6 +68,7 @@ type Config struct {
 
 	altered      func(index uint64, entry fsm.Entry) fsm.Entry // see adapter
 	rpcsInFlight int                                           // appends under way to one follower; 0 for 1, more is for tests that show why
+	insist       time.Duration                                 // 0 for insistence; tests have none, to see what the library does
 	aboveDisk    func(raft.LogStore) raft.LogStore             // nil, or what a test puts between raft and the log, where errors do not stop the node
 }
 

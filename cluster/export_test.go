@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -14,6 +15,10 @@ import (
 
 // SetRPCsInFlight sets how many appends may be under way to one follower.
 func SetRPCsInFlight(c *Config, n int) { c.rpcsInFlight = n }
+
+// SetInsistence sets for how long a leader calls a follower that is down again and again, before it
+// leaves it to the library when to try again.
+func SetInsistence(c *Config, d time.Duration) { c.insist = d }
 
 // SetAboveDisk puts a store between raft and the log, whose errors do not stop the node.
 func SetAboveDisk(c *Config, above func(raft.LogStore) raft.LogStore) { c.aboveDisk = above }

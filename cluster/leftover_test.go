@@ -9,6 +9,12 @@ import (
 	"github.com/tesd/tesd/internal/clustertest"
 )
 
+// patient has a leader leave it to the library when to call a follower again that is down: ever more seldom.
+func patient(cfg *cluster.Config) {
+	seeded(cfg)
+	cluster.SetInsistence(cfg, time.Nanosecond)
+}
+
 // TestLeftoverIsNotCommitted has a node come back with a bump that only it ever had, to a leader
 // that looked for its last entry before it had written its first, and has committed that meanwhile.
 // What the node hears first is an append without entries, up to where both logs are the same, and
@@ -16,7 +22,7 @@ import (
 func TestLeftoverIsNotCommitted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := clustertest.New(t, 3, seeded)
+		c := clustertest.New(t, 3, patient)
 		c.Ready()
 		deposed := c.Leader()
 		last := deposed.Current().LastLogIndex()
@@ -68,7 +74,7 @@ func TestFormerLeaderSendsNothing(t *testing.T) {
 	t.Parallel()
 	for range 8 { // each time it is a toss-up what the former leader does next
 		synctest.Test(t, func(t *testing.T) {
-			c := clustertest.New(t, 3, seeded)
+			c := clustertest.New(t, 3, patient)
 			c.Ready()
 			former, down := c.Leader(), c.Follower()
 			next := c.Follower(down)
@@ -89,6 +95,41 @@ func TestFormerLeaderSendsNothing(t *testing.T) {
 			c.Start(down)
 			c.Ready()
 			c.Agree()
+		})
+	}
+}
+
+// TestFollowerThatComesBack has a follower down for so long that the library would call it every ten
+// seconds only. It must be ready soon after it is back, also if it needs a snapshot.
+func TestFollowerThatComesBack(t *testing.T) {
+	t.Parallel()
+	for _, snapshot := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := clustertest.New(t, 3, func(cfg *cluster.Config) {
+				seeded(cfg)
+				cfg.TrailingLogs = 1
+			})
+			c.Ready()
+			leader, down := c.Leader(), c.Follower()
+			c.Crash(down)
+			<-time.After(time.Minute)
+			if snapshot {
+				for range 2 { // the log reaches back to the one before the last
+					for range 5 {
+						mustBump(t, leader, "api:a", "")
+					}
+					if err := leader.Current().Snapshot(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				<-time.After(time.Minute)
+			}
+			began := time.Now()
+			c.Start(down)
+			c.Ready()
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("it was ready %v after its start; with a snapshot: %v", took, snapshot)
+			}
 		})
 	}
 }

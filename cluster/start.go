@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -27,7 +28,7 @@ func (n *Node) startRaft(founders []founder, gained chan<- bool) (*consensus, er
 	if err != nil {
 		return nil, fmt.Errorf("caching the log: %w", err)
 	}
-	trans := &transport{NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	trans := &transport{port: n.port, insist: cmp.Or(n.cfg.insist, insistence), NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:          n.port,
 		MaxPool:         3,
 		MaxRPCsInFlight: max(n.cfg.rpcsInFlight, 1), // with 2, a follower whose disk fails for a moment can be left behind for ever

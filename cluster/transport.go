@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -14,30 +15,74 @@ import (
 // the term can go back (hashicorp/raft issues 695 and 701); without it heartbeats wait behind disk
 // writes, which the lease allows for.
 //
-// What a leader sends is of its own term: see inTerm. And no append says that more is committed than
-// it vouches for: see vouched.
+// Entries and snapshots are of the leader's own term: see leads. And no append says that more is committed
+// than it vouches for: see vouched.
+//
+// Beside that, a follower that comes back does not wait for the leader to try again: see reach.
 type transport struct {
 	*raft.NetworkTransport
+	port   *port
+	insist time.Duration             // how long a follower that is down is called again
 	sender atomic.Pointer[raft.Raft] // nil until raft has started: it sends nothing before
 }
+
+const (
+	insistence  = time.Minute
+	insistEvery = 100 * time.Millisecond
+)
 
 // SetHeartbeatHandler does nothing: heartbeats go through raft's main loop.
 func (t *transport) SetHeartbeatHandler(func(raft.RPC)) {}
 
-// AppendEntries sends entries to a follower, and waits for its answer.
+// AppendEntries sends entries to a follower, and waits for its answer. If that fails it tries once more as
+// soon as the follower can be reached.
 func (t *transport) AppendEntries(id raft.ServerID, at raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
-	if err := t.inTerm(args.Term); err != nil {
+	send := func() error {
+		if err := t.leads(args.Term); err != nil {
+			return err
+		}
+		return t.NetworkTransport.AppendEntries(id, at, vouched(args), resp)
+	}
+	err := send()
+	heartbeat := args.PrevLogEntry == 0 && len(args.Entries) == 0 // of which each is as good as the next
+	if err == nil || heartbeat || t.reach(args.Term, at) != nil {
 		return err
 	}
-	return t.NetworkTransport.AppendEntries(id, at, vouched(args), resp)
+	return send()
 }
 
-// InstallSnapshot sends a snapshot to a follower, and waits for its answer.
+// InstallSnapshot sends a snapshot to a follower once that can be reached, and waits for its answer.
 func (t *transport) InstallSnapshot(id raft.ServerID, at raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	if err := t.inTerm(args.Term); err != nil {
+	if err := t.reach(args.Term, at); err != nil {
+		return err
+	}
+	if err := t.leads(args.Term); err != nil {
 		return err
 	}
 	return t.NetworkTransport.InstallSnapshot(id, at, args, resp, data)
+}
+
+// reach waits until a follower can be connected to, for as long as insist says and this node leads. The
+// library would call one that is down ever more seldom, every 10 s in the end, and one that comes
+// back would wait for that.
+func (t *transport) reach(term uint64, at raft.ServerAddress) error {
+	for end := time.Now().Add(t.insist); ; {
+		if err := t.leads(term); err != nil {
+			return err
+		}
+		conn, err := t.port.Dial(at, probeTimeout)
+		if err == nil {
+			return conn.Close()
+		}
+		if time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-time.After(insistEvery):
+		case <-t.port.life.Done():
+			return err
+		}
+	}
 }
 
 // AppendEntriesPipeline returns a way to send entries to a follower without waiting for each answer.
@@ -54,21 +99,21 @@ type pipeline struct {
 
 // AppendEntries sends entries to a follower.
 func (p pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
-	if err := p.transport.inTerm(args.Term); err != nil {
+	if err := p.transport.leads(args.Term); err != nil {
 		return nil, err
 	}
 	return p.AppendPipeline.AppendEntries(vouched(args), resp)
 }
 
-// inTerm refuses what was made in the name of a term that is over for this node. The library's
+// leads refuses what was made in the name of a term that is over for this node. The library's
 // goroutine that sends to a follower may outlive the term of its leader by seconds, as it waits to try
 // again, and read then what the next leader has put into the log: in part, if it reads while the
 // log is being changed. A follower that has not heard of the next term takes that for the log of the leader
 // that it knows. A node knows of the next term before it changes what it wrote in the last one, so what
 // was read while the term is the same is what the leader of that term had.
-func (t *transport) inTerm(term uint64) error {
+func (t *transport) leads(term uint64) error {
 	r := t.sender.Load()
-	if r == nil || r.CurrentTerm() != term {
+	if r == nil || r.State() != raft.Leader || r.CurrentTerm() != term {
 		return fmt.Errorf("the node does not lead in term %d any more", term)
 	}
 	return nil
