@@ -28,7 +28,7 @@ type BumpOptions struct {
 	Think   time.Duration // up to so long between two requests of a user; 0 for 100 ms
 	Plain   bool          // default timings, and so longer faults; else elections take a tenth of the time
 	Seldom  int           // one in so many writes repeats one that was answered before; 0 for 64
-	Keyless bool          // direct users have no idempotency keys, and the history is compacted
+	Keyless bool          // no user has idempotency keys, and the history is compacted; else one in four has none
 
 	Seams Seams // faults that are planted, to be found
 }

@@ -39,6 +39,7 @@ func TestPlantedBugs(t *testing.T) {
 		{"signed with another key", []string{"signed: "}, signWrongly, crashes},
 		{"late write not fenced", []string{"log entry", "another state", "kept: "}, abandonWrites, []string{chaos.FaultDiskStall, chaos.FaultDeposed, chaos.FaultRestart}},
 		{"lost disk under the old name", []string{"kept: ", "another state"}, forgetVotes, planted},
+		{"unknown told as not applied over HTTP", []string{"unapplied: "}, denyUnknown, []string{chaos.FaultNodeReset}},
 	}
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,10 +1,12 @@
 package chaos_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -98,6 +100,42 @@ func claimNotApplied(o *chaos.BumpOptions) {
 		}
 		return result, err
 	}})
+}
+
+// denyUnknown has servers say of each request of unknown outcome that it was not applied. Only users
+// over HTTP hear that, and those who have keys repeat it and are told the truth.
+func denyUnknown(o *chaos.BumpOptions) {
+	o.Direct, o.Web = 1, 32
+	o.Seams.Handler = func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(&denial{ResponseWriter: w}, r) })
+	}
+}
+
+// denial writes an answer, and denies what is unknown.
+type denial struct {
+	http.ResponseWriter
+	denies bool
+}
+
+// Unwrap returns what the answer is written to.
+func (d *denial) Unwrap() http.ResponseWriter { return d.ResponseWriter }
+
+// WriteHeader writes the status.
+func (d *denial) WriteHeader(status int) {
+	if d.denies = status == http.StatusGatewayTimeout; d.denies {
+		status = http.StatusServiceUnavailable
+		d.Header().Del("Content-Length")
+	}
+	d.ResponseWriter.WriteHeader(status)
+}
+
+// Write writes the body.
+func (d *denial) Write(body []byte) (int, error) {
+	if !d.denies {
+		return d.ResponseWriter.Write(body)
+	}
+	_, err := d.ResponseWriter.Write(bytes.Replace(body, []byte(`"outcome":"unknown"`), []byte(`"outcome":"not_applied"`), 1))
+	return len(body), err
 }
 
 func trustLeadership(o *chaos.BumpOptions) {

@@ -64,8 +64,11 @@ func TestBumpProcesses(t *testing.T) {
 	if effective < leastFaults() || r.Operations() < leastOperations() {
 		t.Errorf("%d faults and %d operations, want %d and %d at least", effective, r.Operations(), leastFaults(), leastOperations())
 	}
-	if r.Unknown() > 0.2 {
-		t.Errorf("of %.0f %% of the writes nobody knows the outcome", 100*r.Unknown())
+	switch dark, keyless := r.Counts["writes of unknown outcome"], r.Counts["writes without a key"]; {
+	case dark > keyless/5:
+		t.Errorf("nobody knows the outcome of %d writes, and %d had no key", dark, keyless)
+	case dark == 0 && *only == "":
+		t.Error("there is no write of which nobody knows the outcome: nobody was in the dark, or everyone had a key")
 	}
 	if *ledger != "" {
 		if err := enter(*ledger, "real", r, c.lives, c.violations); err != nil {

@@ -24,7 +24,7 @@ const ownModule = "github.com/tesd/tesd"
 // changed, and let suffer for some seconds.
 func TestPlantedInProcesses(t *testing.T) {
 	if !*plantedProcesses {
-		t.Skip("it builds the command four times; scripts/chaos bumps --processes --planted runs it")
+		t.Skip("it builds the command five times; scripts/chaos bumps --processes --planted runs it")
 	}
 	const budget = 15 * time.Second
 	stopped := "stopped|killed"
@@ -54,6 +54,10 @@ func TestPlantedInProcesses(t *testing.T) {
 			"an entry counts as committed when the leader has it", "github.com/hashicorp/raft", "commitment.go",
 			"quorumMatchIndex := matched[(len(matched)-1)/2]", "quorumMatchIndex := matched[len(matched)-1]",
 			"stopped|all killed", []string{"kept: ", "on the disks of ", "is not the same on the disks", "state hashes differ", "differs from that of the others"},
+		},
+		{
+			"what is unknown is told as not applied", ownModule, "httpapi/errors.go",
+			"{504, client.OutcomeUnknown, 0, true}", "{503, client.OutcomeNotApplied, 1, true}", "stopped|killed", []string{"unapplied: "},
 		},
 	}
 	for _, test := range tests {

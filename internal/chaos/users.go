@@ -18,7 +18,7 @@ type crowd struct {
 	unit   time.Duration // how long a follower waits for a leader: what is long, and what is short
 	think  time.Duration // up to so long between two requests of a user
 	brisk  int64         // requests of all, after which users take their time; 0 for never
-	keyed  bool          // some writes have idempotency keys
+	keyed  bool          // three users in four have idempotency keys; else none has
 	seldom int           // one in so many writes repeats one that was answered before
 	reads  int           // one in so many requests is a write
 
@@ -39,6 +39,7 @@ type user struct {
 	id       int
 	rng      *rand.Rand
 	keyed    bool // repeats what it does not know the outcome of
+	once     bool // repeats nothing
 	reach    reach
 	writes   int
 	record   bumpcheck.Record

@@ -21,6 +21,7 @@ const (
 	countTwins        = "writes sent to two nodes at once"
 	countAttempts     = "attempts to write"
 	countAttemptsLost = "attempts of unknown outcome"
+	countKeyless      = "writes without a key"
 )
 
 // sent is a write that can be sent, and sent again.
@@ -42,7 +43,8 @@ type attempt struct {
 }
 
 // write makes up a write and sends it until its outcome is known, if it has a key. Without one
-// it is repeated only if it was certainly not applied.
+// it is repeated only if it was certainly not applied, and over HTTP not even then: what was told
+// of it is what it is held to.
 func (u *user) write() {
 	w := bumpcheck.Write{Client: u.id, Outcome: bumpcheck.NotApplied}
 	s := sent{text: u.choose(&w.Request), keyed: u.keyed}
@@ -57,7 +59,11 @@ func (u *user) write() {
 		place, limit := u.reach.place(), u.limit()
 		u.group.Go(func() { twin <- u.reach.send(place, &s, limit) })
 	}
-	for range 40 {
+	tries := 40
+	if u.once {
+		tries = 1
+	}
+	for range tries {
 		u.settle(&w, u.reach.send(u.reach.place(), &s, u.limit()))
 		if w.Outcome == bumpcheck.Acknowledged || w.Outcome == bumpcheck.Refused || w.Outcome == bumpcheck.Unknown && !u.keyed || u.stopped() {
 			break
@@ -124,6 +130,9 @@ func (u *user) settle(w *bumpcheck.Write, a attempt) {
 // keep records a write.
 func (u *user) keep(w bumpcheck.Write) {
 	u.done.Add(1)
+	if !u.keyed {
+		u.counts[countKeyless]++
+	}
 	switch w.Outcome {
 	case bumpcheck.Acknowledged:
 		u.acked.Add(1)

@@ -14,10 +14,11 @@ import (
 // what those of [RunBumps] do.
 type Visitors struct{ crowd *crowd }
 
-// Visit has so many users at work, each of whom waits up to think between two requests. The
+// Visit has so many users at work, each of whom waits up to think between two requests. One in four has no
+// idempotency keys and sends each write once: of what broke off meanwhile it never knows what came. The
 // registry must have come of [Migration]. Whoever calls it calls [Visitors.End].
 func (w *World) Visit(seed uint64, users int, think time.Duration) (*Visitors, error) {
-	v := &Visitors{&crowd{w: w, unit: 500 * time.Millisecond, think: think, seldom: 32, reads: 3}}
+	v := &Visitors{&crowd{w: w, unit: 500 * time.Millisecond, think: think, keyed: true, seldom: 32, reads: 3}}
 	if err := v.crowd.gather(seed, 0, users); err != nil {
 		v.crowd.disperse()
 		return nil, err

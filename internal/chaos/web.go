@@ -17,7 +17,8 @@ import (
 const anywhere = "any"
 
 // web is how a user reaches nodes over HTTP, by the client library: mostly one client of all
-// nodes, which finds one by itself and repeats what it may, and sometimes one of a certain node.
+// nodes, which finds one by itself and repeats what it may, and sometimes one of a certain node. Users
+// without keys send each write to a certain node, once.
 type web struct {
 	*user
 	all   *client.Client
@@ -34,17 +35,17 @@ type knew struct {
 }
 
 func newWeb(u *user) (*web, error) {
-	u.keyed = true // the library repeats what it does not know the outcome of
+	u.once = !u.keyed // with a key, the library repeats what it does not know the outcome of
 	r := &web{user: u, one: make(map[string]*client.Client)}
 	host := "web-" + strconv.Itoa(u.id)
-	all, let, err := u.w.Client(host, u.rng, true)
+	all, let, err := u.w.Client(host, u.rng, u.keyed)
 	if err != nil {
 		return nil, err
 	}
 	r.all, r.let = all, append(r.let, let)
 	for _, e := range u.w.Endpoints {
 		one := &World{Endpoints: []Endpoint{e}, Dial: u.w.Dial}
-		c, let, err := one.Client(host, u.rng, true)
+		c, let, err := one.Client(host, u.rng, u.keyed)
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +68,17 @@ func (u *web) spelled(r *bumpcheck.Request) {
 	}
 }
 
+// place returns where a write goes. The library begins with the node that answered last, dead as that may
+// be by now: who asks once names one.
 func (u *web) place() string {
+	if u.once {
+		return u.nodes[u.rng.IntN(len(u.nodes))]
+	}
+	return u.usual()
+}
+
+// usual returns where a request goes that the library may repeat.
+func (u *web) usual() string {
 	if u.rng.IntN(8) > 0 {
 		return anywhere
 	}
@@ -81,10 +92,13 @@ func (u *web) client(place string) *client.Client {
 	return u.one[place]
 }
 
-// send sends a write once, as the library does.
+// send sends a write once, as the library does: with a key, until it knows the outcome or gives up.
 func (u *web) send(place string, s *sent, limit time.Duration) attempt {
 	ctx, cancel := context.WithTimeout(context.Background(), 4*limit)
 	defer cancel()
+	if !s.keyed {
+		ctx = singly(ctx, cancel)
+	}
 	a := attempt{node: place}
 	err := ask(ctx, u.client(place), s, &a.answer)
 	a.answer.Node = place
@@ -118,7 +132,7 @@ func refusalOf(e *client.Error) bumpcheck.Refusal {
 // ask asks for what a write says, and fills in the answer.
 func ask(ctx context.Context, c *client.Client, s *sent, a *bumpcheck.Answer) error {
 	r := s.request
-	options := []client.WriteOption{client.IdempotencyKey(r.Name)}
+	options := []client.WriteOption{client.IdempotencyKey(r.Name)} // which goes no further if the user has none
 	if r.IfMatch != nil {
 		options = append(options, client.IfMatch(*r.IfMatch))
 	}
@@ -185,7 +199,7 @@ func webAnswer(revision uint64, id string, changes []client.Change, signature st
 
 // read reads an entity, all of them, or what a bump would do.
 func (u *web) read(r *bumpcheck.Read, limit time.Duration) bool {
-	r.Node = u.place()
+	r.Node = u.usual()
 	options := u.freshness(r)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*limit)
 	defer cancel()

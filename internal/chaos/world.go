@@ -169,17 +169,6 @@ func (w *World) transport(host string) *http.Transport {
 	return &http.Transport{DialContext: w.Dial(host), MaxIdleConnsPerHost: 4}
 }
 
-// keyless sends requests without their idempotency keys: a key holds its transaction in the
-// history for a day, and would keep it from being compacted.
-type keyless struct{ *http.Transport }
-
-// RoundTrip sends a request.
-func (k keyless) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Del("Idempotency-Key")
-	return k.Transport.RoundTrip(r)
-}
-
 // TypeOf returns the type of an entity of a run by its id, which begins with it.
 func TypeOf(id string) string {
 	kind, _, _ := strings.Cut(id, ":")
