@@ -1,12 +1,16 @@
 package chaos_test
 
 import (
+	"bytes"
 	"encoding/csv"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,15 +125,24 @@ func summary(r *chaos.Report) string {
 		r.Virtual.Round(time.Second), effective, without, r.Operations(), 100*r.Unknown(), r.Slowest)
 }
 
-// enter appends a line to the ledger. kind is what the time is: virtual or real.
+// enter appends a line to the ledger. kind is what the time is: virtual or real. Columns that were added
+// since the ledger was begun are left out, so that all of its lines have the same.
 func enter(file, kind string, r *chaos.Report, seeds, violations int) error {
-	_, err := os.Stat(file)
-	fresh := os.IsNotExist(err)
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, fs.FileMode(0o644))
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_RDWR, fs.FileMode(0o644))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	w := csv.NewWriter(f)
+	columns, err := csv.NewReader(f).Read()
+	if errors.Is(err, io.EOF) { // it is new
+		columns = []string{"date", "commit", "time", "first seed", "seeds", "seconds", "operations", "acknowledged", "refused",
+			"not applied", "unknown", "reads", "faults", "faults without effect", "violations", "faults by class", "attempts of unknown outcome"}
+		err = w.Write(columns)
+	}
+	if err != nil {
+		return err
+	}
 	effective, without := r.Faults()
 	var classes []string
 	for _, name := range slices.Sorted(maps.Keys(r.Counts)) {
@@ -137,18 +150,53 @@ func enter(file, kind string, r *chaos.Report, seeds, violations int) error {
 			classes = append(classes, fmt.Sprintf("%s %d", class, r.Counts[name]))
 		}
 	}
-	w := csv.NewWriter(f)
-	if fresh {
-		w.Write([]string{"date", "commit", "time", "first seed", "seeds", "seconds", "operations", "acknowledged", "refused",
-			"not applied", "unknown", "reads", "faults", "faults without effect", "violations", "faults by class"})
-	}
 	count := func(name string) string { return strconv.Itoa(r.Counts[name]) }
-	w.Write([]string{
+	line := []string{
 		time.Now().UTC().Format(time.DateOnly), *commit, kind, strconv.FormatUint(*first, 10), strconv.Itoa(seeds),
 		strconv.Itoa(int(r.Virtual.Seconds())), strconv.Itoa(r.Operations()), count("writes acknowledged"), count("writes refused"),
 		count("writes not applied"), count("writes of unknown outcome"), count("reads"), strconv.Itoa(effective),
-		strconv.Itoa(without), strconv.Itoa(violations), strings.Join(classes, "; "),
-	})
+		strconv.Itoa(without), strconv.Itoa(violations), strings.Join(classes, "; "), count("attempts of unknown outcome"),
+	}
+	if err := w.Write(line[:min(len(line), len(columns))]); err != nil {
+		return err
+	}
 	w.Flush()
 	return w.Error()
+}
+
+// TestLedgerKeepsItsColumns enters runs in a new ledger, and in one that was begun before the last column was added.
+func TestLedgerKeepsItsColumns(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ledger.csv")
+	r := &chaos.Report{Counts: map[string]int{"attempts of unknown outcome": 7, "fault: killed": 2}}
+	read := func() (lines [][]string) {
+		t.Helper()
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines, err = csv.NewReader(bytes.NewReader(text)).ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+		return lines
+	}
+	enterTwice := func() {
+		t.Helper()
+		for range 2 {
+			if err := enter(file, "real", r, 1, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	enterTwice()
+	if lines := read(); len(lines) != 3 || lines[2][15] != "killed 2" || lines[2][16] != "7" {
+		t.Errorf("the new ledger has %v", lines)
+	}
+	head, _, _ := strings.Cut(strings.Join(read()[0], ","), ",attempts of")
+	if err := os.WriteFile(file, []byte(head+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	enterTwice()
+	if lines := read(); len(lines) != 3 || len(lines[2]) != 16 || lines[2][15] != "killed 2" {
+		t.Errorf("the old ledger has %v", lines)
+	}
 }
