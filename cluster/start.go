@@ -60,7 +60,7 @@ func (n *Node) comeBack() ([]faulty, error) {
 	if r.faults != nil {
 		n.log.Warn("a snapshot is damaged; the node came back from what was before it, and the log", "faults", r.faults, "index", r.index)
 		if err := setAside(n.disk.snapshots, r.passed); err != nil {
-			return nil, fmt.Errorf("setting a damaged snapshot aside: %w", err)
+			return nil, fmt.Errorf("%w: setting a damaged snapshot aside: %w", ErrDiskFailed, err)
 		}
 	}
 	if r.index > 0 {
