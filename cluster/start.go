@@ -35,7 +35,7 @@ func (n *Node) startRaft(founders []founder, gained chan<- bool) (*consensus, er
 		Timeout:         5 * time.Second,
 		Logger:          cfg.Logger.Named("transport"),
 	})}
-	r, err := n.runRaft(cfg, cache, watchedSnapshots{n.disk.snapshots, n.disk, passed}, trans, founders)
+	r, err := n.runRaft(cfg, cache, watchedSnapshots{n.disk.snapshots, n.disk, passed, n.snapshotGiven}, trans, founders)
 	if err != nil {
 		return nil, errors.Join(err, trans.Close())
 	}
