@@ -173,7 +173,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 const (
 	longest = 20 * time.Second // how long a node may take for anything before it counts as stuck
-	refuses = 2 * time.Second  // and how long it says that its disk refuses, before that is what came of it
+	refuses = 5 * time.Second  // and how long it says that its disk refuses, before that is what came of it
 )
 
 // errRefused is that the node runs on a disk that refuses what it must write, and says so.
