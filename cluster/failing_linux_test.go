@@ -21,7 +21,7 @@ import (
 )
 
 // everyOperation is set by the command line.
-var everyOperation = flag.Int("fail.every", 32, "have every so manieth write, sync and rename fail") // immutable: set by the command line
+var everyOperation = flag.Int("fail.every", 64, "have every so manieth write, sync and rename fail") // immutable: set by the command line
 
 const (
 	diskFailed   = 9           // the exit code of tesd for cluster.ErrDiskFailed
