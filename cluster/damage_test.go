@@ -249,6 +249,23 @@ func TestSnapshotThatCannotBeUsed(t *testing.T) {
 	}
 }
 
+// TestSnapshotThatCannotBeSetAside damages the newest snapshot, and has no place where it could go.
+func TestSnapshotThatCannotBeSetAside(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	used(t, dir)
+	snapshots, err := filepath.Glob(filepath.Join(dir, "snapshots", "*", "state.bin"))
+	if err != nil || len(snapshots) != 2 {
+		t.Fatalf("snapshots: %v, %v", snapshots, err)
+	}
+	aside := filepath.Join(dir, "damaged-snapshots")
+	if err := errors.Join(flip(snapshots[1]), os.WriteFile(aside, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := comeBack(dir); !errors.Is(err, cluster.ErrDiskFailed) || !strings.Contains(err.Error(), aside) {
+		t.Errorf("the node came back with %v", err)
+	}
+}
+
 // flip changes a bit in the middle of a file.
 func flip(path string) error {
 	raw, err := os.ReadFile(path)

@@ -89,6 +89,9 @@ func (n *Node) Snapshot() error {
 // SnapshotSize is how large the node takes its last snapshot to be.
 func (n *Node) SnapshotSize() int64 { return n.adapter.snapshotSize.Load() }
 
+// StateHashAt returns the state hash after an entry, if the node still knows it.
+func (n *Node) StateHashAt(index uint64) (fsm.Hash, bool) { return n.adapter.marks.at(index) }
+
 // SalvageFrom is Salvage of stores.
 func SalvageFrom(s *Storage) (fsm.View, error) { return salvage(s) }
 

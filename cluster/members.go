@@ -175,7 +175,7 @@ func (n *Node) Ready() []Check {
 		{"founded", view.Founded(), n.unfounded()},
 		{"reads", n.heard.Load(), "no read index round has been completed since the start"},
 		n.caughtUp(c, view),
-		{"storage", !n.full.Load(), ErrStorageFull.Error()},
+		{"storage", true, ""},
 		{"settings", true, ""},
 		{"registry-file", true, ""},
 	}
@@ -184,6 +184,9 @@ func (n *Node) Ready() []Check {
 	}
 	if reason := n.unseeded(); reason != "" {
 		checks[8] = Check{"registry-file", false, reason}
+	}
+	if reason := n.unstored(); reason != "" {
+		checks[6] = Check{"storage", false, reason}
 	}
 	for i := range checks {
 		if checks[i].OK {

@@ -42,6 +42,8 @@ type Node struct {
 
 	snapshotsFailed atomic.Uint64 // that this node could not write, since its start
 
+	unwritten atomic.Pointer[unwritten] // the snapshot that was sent last; nil if it was written
+
 	silent   sync.Map   // when peers did not say how they are, by id
 	changing sync.Mutex // held while the membership changes at this node, as leader
 

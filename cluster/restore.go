@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -26,7 +27,8 @@ import (
 // RestoreDir makes the data directory of a node that begins a new cluster with the state
 // of a backup. The directory must be empty or not exist; it comes into being as a whole or
 // not at all. peers are the nodes that the cluster is to have, this one among them. It
-// returns the state that was restored. A damaged backup is [fsm.ErrBadSnapshot].
+// returns the state that was restored. A damaged backup is [fsm.ErrBadSnapshot], and a disk that fails
+// [ErrDiskFailed].
 func RestoreDir(dir, nodeID string, peers []Peer, backup io.Reader, logger hclog.Logger) (fsm.View, error) {
 	dir = filepath.Clean(dir)
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
@@ -53,17 +55,21 @@ func RestoreDir(dir, nodeID string, peers []Peer, backup io.Reader, logger hclog
 	return view, install(building, dir)
 }
 
-// install makes a directory that has been built the one of that name, durably.
+// install makes a directory that has been built the one of that name, durably. That the name cannot be
+// had need not be the disk's fault: it may be where another disk is mounted.
 func install(building, dir string) error {
 	err := syncDir(building)
 	if err == nil {
 		err = os.Rename(building, dir) // over an empty directory, or none
+		if err != nil && !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.ENOSPC) {
+			return fmt.Errorf("installing the data directory: %w", err)
+		}
 	}
 	if err == nil {
 		err = syncDir(filepath.Dir(dir))
 	}
 	if err != nil {
-		return fmt.Errorf("installing the data directory: %w", err)
+		return fmt.Errorf("%w: installing the data directory: %w", ErrDiskFailed, err)
 	}
 	return nil
 }
@@ -110,7 +116,7 @@ func Restore(storage *Storage, nodeID string, peers []Peer, backup io.Reader) (f
 	id.ClusterID = view.Cluster().ClusterID
 	id.Invited = slices.Delete(slices.Clone(peers), at, at+1)
 	if err := begin(disk, configuration(id.Founders), view); err != nil {
-		return fsm.View{}, fmt.Errorf("writing the snapshot to begin with: %w", err)
+		return fsm.View{}, err
 	}
 	return view, id.save(disk) // last: without it the directory is nobody's
 }
@@ -123,14 +129,15 @@ func begin(disk *failStop, members raft.Configuration, view fsm.View) error {
 	_, addresses := raft.NewInmemTransport("") // writes addresses in a form of old versions, which nobody reads
 	index := view.Index()
 	sink, err := disk.snapshots.Create(1, index, restoredTerm, members, index, addresses)
+	if err == nil {
+		if _, err = view.WriteTo(sink); err != nil {
+			err = errors.Join(err, sink.Cancel())
+		} else {
+			err = sink.Close()
+		}
+	}
 	if err != nil {
-		return err
-	}
-	if _, err := view.WriteTo(sink); err != nil {
-		return errors.Join(err, sink.Cancel())
-	}
-	if err := sink.Close(); err != nil {
-		return err
+		return fmt.Errorf("%w: writing the snapshot to begin with: %w", ErrDiskFailed, err)
 	}
 	return disk.SetUint64([]byte(currentTermKey), restoredTerm)
 }

@@ -37,7 +37,8 @@ type snapshotFiles struct {
 }
 
 // openSnapshots opens the snapshots of a data directory, and removes what a process left
-// there that ended while it wrote one.
+// there that ended while it wrote one. If it ended before the name of one was synced, that is done here: the
+// log may go on behind that one.
 func openSnapshots(dir string, logger hclog.Logger) (*snapshotFiles, error) {
 	files, err := raft.NewFileSnapshotStoreWithLogger(dir, retainedSnapshots, logger)
 	if err != nil {
@@ -50,14 +51,14 @@ func openSnapshots(dir string, logger hclog.Logger) (*snapshotFiles, error) {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(s.dir, e.Name())))
 		}
 	}
-	return s, err
+	return s, errors.Join(err, syncDir(s.dir))
 }
 
 // Create begins a snapshot. Its files exist from here on, still empty.
 func (s *snapshotFiles) Create(version raft.SnapshotVersion, index, term uint64, c raft.Configuration, cIndex uint64, t raft.Transport) (raft.SnapshotSink, error) {
 	sink, err := s.files.Create(version, index, term, c, cIndex, t)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.clear(term, index))
 	}
 	dir := filepath.Join(s.dir, sink.ID()+unfinished)
 	for _, name := range []string{"meta.json", "state.bin"} {
@@ -72,6 +73,18 @@ func (s *snapshotFiles) Create(version raft.SnapshotVersion, index, term uint64,
 		return nil, errors.Join(fmt.Errorf("beginning a snapshot: %w", err), sink.Cancel(), os.RemoveAll(dir))
 	}
 	return snapshotFile{sink, dir}, nil
+}
+
+// clear removes what the library leaves of a snapshot that it cannot begin. Those that are written side by side are
+// of other entries.
+func (s *snapshotFiles) clear(term, index uint64) error {
+	entries, err := os.ReadDir(s.dir)
+	for _, e := range entries {
+		if name := e.Name(); strings.HasPrefix(name, fmt.Sprintf("%d-%d-", term, index)) && strings.HasSuffix(name, unfinished) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(s.dir, name)))
+		}
+	}
+	return err
 }
 
 // snapshotFile is a snapshot that is being written. If it cannot be finished, nothing stays.

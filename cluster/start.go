@@ -35,7 +35,7 @@ func (n *Node) startRaft(founders []founder, gained chan<- bool) (*consensus, er
 		Timeout:         5 * time.Second,
 		Logger:          cfg.Logger.Named("transport"),
 	})}
-	r, err := n.runRaft(cfg, cache, watchedSnapshots{n.disk.snapshots, n.disk, passed}, trans, founders)
+	r, err := n.runRaft(cfg, cache, watchedSnapshots{n.disk.snapshots, n.disk, passed, n.snapshotGiven}, trans, founders)
 	if err != nil {
 		return nil, errors.Join(err, trans.Close())
 	}
@@ -60,7 +60,7 @@ func (n *Node) comeBack() ([]faulty, error) {
 	if r.faults != nil {
 		n.log.Warn("a snapshot is damaged; the node came back from what was before it, and the log", "faults", r.faults, "index", r.index)
 		if err := setAside(n.disk.snapshots, r.passed); err != nil {
-			return nil, fmt.Errorf("setting a damaged snapshot aside: %w", err)
+			return nil, fmt.Errorf("%w: setting a damaged snapshot aside: %w", ErrDiskFailed, err)
 		}
 	}
 	if r.index > 0 {

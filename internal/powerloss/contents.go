@@ -19,10 +19,14 @@ type contents struct {
 	size, safeSize int64
 	pages, safe    map[int64]*page
 	dirty          map[int64]struct{} // pages that may differ
+	forsaken       map[int64]struct{} // others that may, and no sync makes durable
 }
 
 func newContents() *contents {
-	return &contents{pages: make(map[int64]*page), safe: make(map[int64]*page), dirty: make(map[int64]struct{})}
+	return &contents{
+		pages: make(map[int64]*page), safe: make(map[int64]*page),
+		dirty: make(map[int64]struct{}), forsaken: make(map[int64]struct{}),
+	}
 }
 
 // read reads as much as there is.
@@ -52,7 +56,7 @@ func (c *contents) write(data []byte, off int64) {
 
 // own returns a page that may be written to.
 func (c *contents) own(number int64) *page {
-	c.dirty[number] = struct{}{}
+	c.soil(number)
 	p := c.pages[number]
 	switch {
 	case p == nil:
@@ -64,10 +68,16 @@ func (c *contents) own(number int64) *page {
 	return p
 }
 
+// soil notes that a page is written.
+func (c *contents) soil(number int64) {
+	c.dirty[number] = struct{}{}
+	delete(c.forsaken, number)
+}
+
 func (c *contents) truncate(size int64) {
 	for number := range c.pages {
 		if number*pageSize >= size {
-			c.dirty[number] = struct{}{}
+			c.soil(number)
 			delete(c.pages, number)
 		}
 	}
@@ -90,9 +100,17 @@ func (c *contents) sync() {
 	c.safeSize = c.size
 }
 
+// forsake is a sync that has failed: what was written since the last one stays as it is until power is lost.
+func (c *contents) forsake() {
+	maps.Copy(c.forsaken, c.dirty)
+	clear(c.dirty)
+}
+
 // lose forgets what is not durable, but for the sectors, and the size, that keep says of that they
 // are kept.
 func (c *contents) lose(keep func() bool) (l Loss) {
+	maps.Copy(c.dirty, c.forsaken)
+	clear(c.forsaken)
 	size := c.safeSize
 	switch {
 	case c.size == c.safeSize:

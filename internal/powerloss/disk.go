@@ -19,7 +19,8 @@ type Disk struct {
 
 	mu     sync.Mutex
 	volume *volume
-	syncs  int
+	counts [kinds]int // of operations
+	fails  failing
 	lies   bool
 	cut    bool
 	hold   *hold // nil if no sync waits
@@ -52,11 +53,7 @@ func New(dir string) (*Disk, error) {
 }
 
 // Syncs returns how many syncs of files and directories there were so far.
-func (d *Disk) Syncs() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.syncs
-}
+func (d *Disk) Syncs() int { return d.Count(Sync) }
 
 // Lie has the disk say of syncs that they are done, and make nothing durable; or no longer. What was
 // not made durable is by the next sync that is.
@@ -136,9 +133,9 @@ func (d *Disk) Close() error {
 }
 
 // sync makes a file or the names in a directory durable, when it may.
-func (d *Disk) sync(n *inode) syscall.Errno {
+func (d *Disk) sync(n *inode, path func() string) syscall.Errno {
+	fault := d.meet(Sync, path)
 	d.mu.Lock()
-	d.syncs++
 	h := d.hold
 	if h != nil && h.after > 0 {
 		h.after--
@@ -150,10 +147,13 @@ func (d *Disk) sync(n *inode) syscall.Errno {
 		<-h.freed
 	}
 	return d.alter(func(v *volume) syscall.Errno {
-		if !d.lies {
+		switch {
+		case fault != 0 && n.file != nil:
+			n.file.forsake()
+		case fault == 0 && !d.lies:
 			v.sync(n)
 		}
-		return 0
+		return fault
 	})
 }
 

@@ -12,7 +12,8 @@
 // that nothing is left in the caches of the kernel.
 //
 // To lose power while much is unsynced, [Disk.Hold] has a sync wait. A disk can also be made to
-// lie, by [Disk.Lie]: it says that it has synced, and has not.
+// lie, by [Disk.Lie]: it says that it has synced, and has not. And [Disk.Fail] has the nth write, sync or
+// rename fail.
 //
 // The process that serves a disk may read and write the files on it, but not map them into its memory:
 // a page that is not there yet would have it wait for itself.

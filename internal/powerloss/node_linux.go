@@ -3,6 +3,7 @@ package powerloss
 import (
 	"context"
 	"maps"
+	"path"
 	"slices"
 	"syscall"
 	"time"
@@ -56,6 +57,9 @@ func (in *inode) kind() uint32 {
 	return syscall.S_IFREG
 }
 
+// path is where it is, from the root of the disk.
+func (n *node) path() string { return n.Path(nil) }
+
 // child is a node in a directory.
 func (n *node) child(ctx context.Context, in *inode, out *fuse.EntryOut) *fs.Inode {
 	n.disk.look(func() { in.describe(&out.Attr) })
@@ -92,6 +96,11 @@ func (n *node) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) sy
 
 // Setattr changes its size, its permissions and its time; owners cannot be changed.
 func (n *node) Setattr(_ context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if _, ok := in.GetSize(); ok {
+		if errno := n.disk.meet(Write, n.path); errno != 0 {
+			return errno
+		}
+	}
 	return n.disk.alter(func(*volume) syscall.Errno {
 		if size, ok := in.GetSize(); ok && n.inode.file != nil {
 			n.inode.file.truncate(int64(size))
@@ -144,6 +153,9 @@ func (n *node) Rename(_ context.Context, name string, to fs.InodeEmbedder, as st
 	if flags != 0 {
 		return syscall.EINVAL
 	}
+	if errno := n.disk.meet(Rename, func() string { return path.Join(n.path(), name) }); errno != 0 {
+		return errno
+	}
 	return n.disk.alter(func(v *volume) syscall.Errno { return v.rename(n.inode, name, to.(*node).inode, as) })
 }
 
@@ -167,6 +179,9 @@ func (n *node) Read(_ context.Context, _ fs.FileHandle, dest []byte, off int64) 
 
 // Write writes to a file.
 func (n *node) Write(_ context.Context, _ fs.FileHandle, data []byte, off int64) (uint32, syscall.Errno) {
+	if errno := n.disk.meet(Write, n.path); errno != 0 {
+		return 0, errno
+	}
 	return uint32(len(data)), n.disk.alter(func(*volume) syscall.Errno {
 		n.inode.file.write(data, off)
 		n.inode.modified = time.Now()
@@ -176,7 +191,7 @@ func (n *node) Write(_ context.Context, _ fs.FileHandle, data []byte, off int64)
 
 // Fsync makes a file, or the names in a directory, durable.
 func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
-	return n.disk.sync(n.inode)
+	return n.disk.sync(n.inode, n.path)
 }
 
 // Statfs tells of room that never ends.
