@@ -56,8 +56,10 @@ func TestPlantedInProcesses(t *testing.T) {
 			"stopped|all killed", []string{"kept: ", "on the disks of ", "is not the same on the disks", "state hashes differ", "differs from that of the others"},
 		},
 		{
-			"what is unknown is told as not applied", ownModule, "httpapi/errors.go",
-			"{504, client.OutcomeUnknown, 0, true}", "{503, client.OutcomeNotApplied, 1, true}", "stopped|killed", []string{"unapplied: "},
+			"what is carried out is told as not applied, which a repeat under a key sets right", ownModule, "httpapi/call.go",
+			"if result.Replayed {", "if t := result.Transaction; t != nil && !result.Replayed && t.Revision > 1 && t.Revision%8 == 0 {\n" +
+				"return fsm.Result{}, cluster.ErrNoLeader\n}\nif result.Replayed {",
+			stopped, []string{"unapplied: "},
 		},
 	}
 	for _, test := range tests {
