@@ -352,12 +352,16 @@ func TestNodeMoves(t *testing.T) {
 		c.Stop(n)
 		moved = n.ID
 		c.Start(n)
-		<-time.After(5 * time.Second)
+		<-time.After(30 * time.Second) // the leader calls it where it was
 		mustBump(t, by, "api:a", "meanwhile")
 		if err := by.Current().AddNode(t.Context(), n.ID, n.ID+":9999", false); err != nil {
 			t.Fatal(err)
 		}
+		began := time.Now()
 		c.Ready()
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("the node was ready %v after it was said where it is", took)
+		}
 		c.Agree()
 		for _, m := range by.Current().Members(t.Context()) {
 			if m.ID == n.ID && (m.RaftAddress != n.ID+":9999" || !m.Voter || m.Status == nil) {

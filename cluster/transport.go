@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -34,8 +35,8 @@ const (
 // SetHeartbeatHandler does nothing: heartbeats go through raft's main loop.
 func (t *transport) SetHeartbeatHandler(func(raft.RPC)) {}
 
-// AppendEntries sends entries to a follower, and waits for its answer. If that fails it tries once more as
-// soon as the follower can be reached.
+// AppendEntries sends entries to a follower, and waits for its answer. If it was down, it tries once more when
+// the follower can be reached.
 func (t *transport) AppendEntries(id raft.ServerID, at raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	send := func() error {
 		if err := t.leads(args.Term); err != nil {
@@ -45,16 +46,25 @@ func (t *transport) AppendEntries(id raft.ServerID, at raft.ServerAddress, args 
 	}
 	err := send()
 	heartbeat := args.PrevLogEntry == 0 && len(args.Entries) == 0 // of which each is as good as the next
-	if err == nil || heartbeat || t.reach(args.Term, at) != nil {
+	if err == nil || heartbeat {
+		return err
+	}
+	if waited, failure := t.reach(args.Term, id, at); failure != nil || !waited {
 		return err
 	}
 	return send()
 }
 
-// InstallSnapshot sends a snapshot to a follower once that can be reached, and waits for its answer.
+// errBack has the library look again what a follower needs that could not be reached for a while.
+var errBack = errors.New("the follower has come back") // immutable
+
+// InstallSnapshot sends a snapshot to a follower, and waits for its answer. If it was down, that is not the
+// snapshot to send any more.
 func (t *transport) InstallSnapshot(id raft.ServerID, at raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	if err := t.reach(args.Term, at); err != nil {
+	if waited, err := t.reach(args.Term, id, at); err != nil {
 		return err
+	} else if waited {
+		return errBack
 	}
 	if err := t.leads(args.Term); err != nil {
 		return err
@@ -62,25 +72,28 @@ func (t *transport) InstallSnapshot(id raft.ServerID, at raft.ServerAddress, arg
 	return t.NetworkTransport.InstallSnapshot(id, at, args, resp, data)
 }
 
-// reach waits until a follower can be connected to, for as long as insist says and this node leads. The
-// library would call one that is down ever more seldom, every 10 s in the end, and one that comes
-// back would wait for that.
-func (t *transport) reach(term uint64, at raft.ServerAddress) error {
-	for end := time.Now().Add(t.insist); ; {
+// reach waits until a follower can be connected to, for as long as insist says, and as this node leads and has
+// it for a member at that address. The library would call one that is down ever more seldom, every 10 s in
+// the end, and one that comes back would wait for that.
+func (t *transport) reach(term uint64, id raft.ServerID, at raft.ServerAddress) (waited bool, err error) {
+	for end := time.Now().Add(t.insist); ; waited = true {
 		if err := t.leads(term); err != nil {
-			return err
+			return waited, err
+		}
+		if member, err := t.port.expected(at); err != nil || member != id {
+			return waited, fmt.Errorf("%s is not the address of %s any more", at, id)
 		}
 		conn, err := t.port.Dial(at, probeTimeout)
 		if err == nil {
-			return conn.Close()
+			return waited, conn.Close()
 		}
 		if time.Now().After(end) {
-			return err
+			return waited, err
 		}
 		select {
 		case <-time.After(insistEvery):
 		case <-t.port.life.Done():
-			return err
+			return waited, err
 		}
 	}
 }
