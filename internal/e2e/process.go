@@ -46,9 +46,13 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Signal sends the process a signal. It returns an error if it has ended.
 func (p *Process) Signal(s os.Signal) error {
+	before := p.killed.Load()
+	if s == os.Kill {
+		p.killed.Store(true) // before anyone can see that it has ended
+	}
 	err := p.cmd.Process.Signal(s)
-	if s == os.Kill && err == nil {
-		p.killed.Store(true)
+	if err != nil {
+		p.killed.Store(before)
 	}
 	return err
 }
