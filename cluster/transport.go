@@ -66,7 +66,7 @@ func (t *transport) InstallSnapshot(id raft.ServerID, at raft.ServerAddress, arg
 	} else if waited {
 		return errBack
 	}
-	if err := t.leads(args.Term); err != nil {
+	if err := t.leads(args.Term); err != nil { // to connect may take a while
 		return err
 	}
 	return t.NetworkTransport.InstallSnapshot(id, at, args, resp, data)

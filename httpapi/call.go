@@ -164,7 +164,7 @@ func saneRequestID(id string) bool {
 	return id != "" && len(id) <= 128 && strings.IndexFunc(id, func(r rune) bool { return !ok(r) }) < 0
 }
 
-// deadline returns the context of the call's one read or write.
+// deadline returns the context of the call's one write, or of a read that may take long; other reads share theirs.
 func (c *call) deadline() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(c.r.Context(), requestTimeout)
 }
