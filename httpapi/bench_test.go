@@ -46,13 +46,7 @@ func BenchmarkEntity(b *testing.B) {
 
 // BenchmarkRegistry is what the server adds to a read of a registry of 41 entities.
 func BenchmarkRegistry(b *testing.B) {
-	var entities []string
-	for i := range 41 {
-		entities = append(entities, fmt.Sprintf(`{"id":"component:c%d","type":"component","currentVersion":"1.0.%[1]d",`+
-			`"updateStrategy":"independent","displayInUi":false,"displayName":"Component %[1]d","files":[{"path":"c/%[1]d/version.go",`+
-			`"pattern":"Version = \"(.*)\"","replacement":"Version = \"$1\"","description":"what the program prints"}]}`, i))
-	}
-	send := benchServer(b, "["+strings.Join(entities, ",")+"]")
+	send := benchServer(b, components(41))
 	b.ReportAllocs()
 	for b.Loop() {
 		send("GET", "/version/registry", "")
@@ -101,3 +95,14 @@ func (*silent) IsInfo() bool         { return false }
 func (*silent) Info(string, ...any)  {}
 func (*silent) Warn(string, ...any)  {}
 func (*silent) Error(string, ...any) {}
+
+// components is so many entities, each with a file.
+func components(n int) string {
+	entities := make([]string, n)
+	for i := range entities {
+		entities[i] = fmt.Sprintf(`{"id":"component:c%d","type":"component","currentVersion":"1.0.%[1]d",`+
+			`"updateStrategy":"independent","displayInUi":false,"displayName":"Component %[1]d","files":[{"path":"c/%[1]d/version.go",`+
+			`"pattern":"Version = \"(.*)\"","replacement":"Version = \"$1\"","description":"what the program prints"}]}`, i)
+	}
+	return "[" + strings.Join(entities, ",") + "]"
+}

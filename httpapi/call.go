@@ -137,7 +137,7 @@ func (c *call) write(a *answer) (status int) {
 	switch {
 	case c.r.Method == http.MethodHead:
 	case a.stream == nil:
-		c.w.Write(a.body) // if the caller is gone there is no one to tell
+		c.writeBody(a.body)
 	case a.stream(patient{c.w, http.NewResponseController(c.w)}) != nil:
 		panic(http.ErrAbortHandler) // so that nobody takes what was written for the whole
 	}

@@ -1,12 +1,14 @@
 package httpapi
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -93,6 +95,7 @@ type Server struct {
 	more        chan struct{} // closed: what those wait for who need not wait
 	encodings   *encodings
 	deadlines   deadlines
+	pieces      sync.Pool // of *bytes.Buffer: answers on their way out
 
 	routes   table
 	metrics  *metrics
@@ -123,6 +126,7 @@ func New(cfg Config) (*Server, error) {
 	s.connections = newConnections(cfg.MaxConnections)
 	s.more = make(chan struct{})
 	close(s.more)
+	s.pieces.New = func() any { return new(bytes.Buffer) }
 	s.encodings = newEncodings(cmp.Or(cfg.CacheTTL, 60*time.Second))
 	if s.now == nil {
 		s.now = time.Now

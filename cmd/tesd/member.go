@@ -102,6 +102,7 @@ func (m *member) run(ctx context.Context) error {
 	defer end()
 	server := &http.Server{
 		Handler:           m.api.Handler(),
+		ConnContext:       httpapi.ConnContext,
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
@@ -117,7 +118,7 @@ func (m *member) run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error {
-		if err := server.Serve(m.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(httpapi.Listener(m.listener)); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serving HTTP: %w", err)
 		}
 		return nil
