@@ -19,7 +19,7 @@ func tellRaftMetrics(to prometheus.Registerer) error {
 	}
 	// Several for every entry of the log, which the node's own metrics and the rest of the library's make up
 	// for: together they took one fortieth of a loaded node's processor time.
-	quiet := []string{"raft.boltdb", "raft.fsm.apply", "raft.fsm.enqueue", "raft.rpc", "raft.thread"}
+	quiet := []string{"raft.boltdb", "raft.fsm.apply", "raft.fsm.enqueue", "raft.net", "raft.rpc", "raft.thread"}
 	_, err = metrics.NewGlobal(&metrics.Config{TimerGranularity: time.Second, FilterDefault: true, BlockedPrefixes: quiet}, s)
 	if err != nil {
 		return fmt.Errorf("collecting the metrics of raft: %w", err)
