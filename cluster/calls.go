@@ -4,63 +4,71 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/rpc"
-	"slices"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/raft"
 	"github.com/tesd/tesd/fsm"
 )
 
-// The calls between nodes, over net/rpc: many at a time on one connection per peer.
-// net/rpc wants argument types that are exported or have no name; these have none.
+// The calls between nodes: many at a time on one connection per peer.
+
+// method is what is called. The numbers travel: a new one goes to the end.
+type method byte
+
+const (
+	methodPropose method = iota + 1
+	methodReadIndex
+	methodTerm
+	methodStatus
+	methodProbe
+	methodState
+	methodChange
+)
 
 type (
 	// proposeCall carries commands to the leader, encoded as the log has them, and how
 	// many entities each may move. To is who the sender takes for the leader: at its address
 	// may be the leader of another cluster by now.
-	proposeCall = struct {
+	proposeCall struct {
 		To       raft.ServerID
 		From     string // node id
 		Commands [][]byte
 		Reach    []int
 		Requests []string // the ids of the requests that they came with, for the log
 	}
-	proposeReply = struct{ Outcomes []forwarded }
+	proposeReply struct{ Outcomes []forwarded }
 
 	// readIndexCall asks the leader for a read index. Term was read at the sender after
 	// the reads that it serves had arrived.
-	readIndexCall = struct {
+	readIndexCall struct {
 		From raft.ServerID
 		Term uint64
 	}
-	readIndexReply = struct {
+	readIndexReply struct {
 		Index  uint64
 		Fault  fault
 		Detail string
 	}
 
-	termCall = struct{}
+	termCall struct{}
 	// termReply carries the identity of the node that answered, so that a node found
 	// under another's address is never counted for it.
-	termReply = struct {
+	termReply struct {
 		ID   raft.ServerID
 		Term uint64
 	}
 
-	statusCall  = struct{}
-	statusReply = struct {
+	statusCall  struct{}
+	statusReply struct {
 		ID     raft.ServerID // of the node that answered, as in termReply
 		Status Status
 	}
 
 	// probeCall asks a node who it is and what it is part of. Decider names who would
 	// decide on the founders, and in which life; a leader that asks leaves it empty.
-	probeCall  = struct{ Decider founder }
-	probeReply = struct {
+	probeCall  struct{ Decider founder }
+	probeReply struct {
 		Self        founder
 		Initialised bool      // it is, or was, a member of a cluster
 		Founders    []founder // if it is a founding member
@@ -70,10 +78,10 @@ type (
 	}
 
 	// stateCall asks a voter what its state was at an index that it has reached or soon will.
-	stateCall = struct{ Index uint64 }
+	stateCall struct{ Index uint64 }
 	// stateReply is not Known if the node does not know (any more). Leads says that it leads
 	// Term.
-	stateReply = struct {
+	stateReply struct {
 		ID        raft.ServerID // of the node that answered, as in termReply
 		ClusterID string
 		Format    int // of the hash, see [fsm.StateHashFormat]
@@ -85,14 +93,14 @@ type (
 	}
 
 	// changeCall asks the leader to change the membership.
-	changeCall = struct {
+	changeCall struct {
 		To      raft.ServerID // who the sender takes for the leader
 		Kind    changeKind
 		NodeID  string
 		Address string // of the raft port, to add
 		Replace bool   // to add: in place of a node of that id that is lost
 	}
-	changeReply = struct {
+	changeReply struct {
 		Fault  fault
 		Detail string
 	}
@@ -101,58 +109,67 @@ type (
 // errNotSent marks an error of a call that certainly did not reach the peer.
 var errNotSent = errors.New("the call was not sent")
 
+// callError is an error that the node that was called answered with.
+type callError string
+
+// Error returns what the node said.
+func (e callError) Error() string { return string(e) }
+
 // caller holds the connections to the peers, one each, made when first needed.
 type caller struct {
 	dial func(ctx context.Context, address string) (net.Conn, error)
 
 	mu     sync.Mutex
-	peers  map[string]*rpc.Client // by address; nil once closed
+	peers  map[string]*peer // by address; nil once closed
 	closed bool
 }
 
 func newCaller(dial func(context.Context, string) (net.Conn, error)) *caller {
-	return &caller{dial: dial, peers: make(map[string]*rpc.Client)}
+	return &caller{dial: dial, peers: make(map[string]*peer)}
 }
 
 // call calls a method of the node at address and waits for the reply or for ctx. An
-// error that wraps errNotSent proves that nothing was sent. The reply is made here:
-// net/rpc may still write to it after the caller has given up.
+// error that wraps errNotSent proves that nothing was sent.
 //
 // A connection may have ended unnoticed since the last call, with the process at its other
 // end; what was not sent for that reason is sent once more.
-func call[Reply any](ctx context.Context, c *caller, address, method string, args any) (Reply, error) {
-	reply, err := callOnce[Reply](ctx, c, address, method, args)
-	if errors.Is(err, rpc.ErrShutdown) {
-		return callOnce[Reply](ctx, c, address, method, args)
+func call[Reply, Call any](ctx context.Context, c *caller, address string, m method, request Call) (Reply, error) {
+	reply, err := callOnce[Reply](ctx, c, address, m, &request)
+	if errors.Is(err, errEnded) {
+		return callOnce[Reply](ctx, c, address, m, &request)
 	}
 	return reply, err
 }
 
-func callOnce[Reply any](ctx context.Context, c *caller, address, method string, args any) (Reply, error) {
-	reply, none := new(Reply), *new(Reply)
+func callOnce[Reply any](ctx context.Context, c *caller, address string, m method, request any) (reply Reply, err error) {
 	peer, err := c.peer(ctx, address)
 	if err != nil {
-		return none, fmt.Errorf("%w: %w", errNotSent, err)
+		return reply, fmt.Errorf("%w: %w", errNotSent, err)
 	}
-	call := peer.Go("Node."+method, args, reply, make(chan *rpc.Call, 1))
+	number, done, err := peer.send(ctx, m, request)
+	if err != nil {
+		if errors.Is(err, errEnded) {
+			c.drop(address, peer)
+		}
+		return reply, fmt.Errorf("%w: %w", errNotSent, err)
+	}
+	var a answer
 	select {
-	case <-call.Done:
+	case a = <-done:
 	case <-ctx.Done():
-		return none, ctx.Err()
+		peer.take(number)
+		return reply, ctx.Err()
 	}
-	if call.Error == nil {
-		return *reply, nil
+	if err = a.open(&reply); err == nil {
+		return reply, nil
 	}
-	if _, ok := errors.AsType[rpc.ServerError](call.Error); !ok {
+	if _, ok := errors.AsType[callError](err); !ok {
 		c.drop(address, peer)
 	}
-	if errors.Is(call.Error, rpc.ErrShutdown) { // the connection had ended before, see peerConn
-		return none, fmt.Errorf("%w: %w", errNotSent, call.Error)
-	}
-	return none, call.Error
+	return *new(Reply), err
 }
 
-func (c *caller) peer(ctx context.Context, address string) (*rpc.Client, error) {
+func (c *caller) peer(ctx context.Context, address string) (*peer, error) {
 	c.mu.Lock()
 	peer, closed := c.peers[address], c.closed
 	c.mu.Unlock()
@@ -165,23 +182,23 @@ func (c *caller) peer(ctx context.Context, address string) (*rpc.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	peer = rpc.NewClient(peerConn{conn})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if other := c.peers[address]; c.closed || other != nil {
-		peer.Close()
+		conn.Close()
 		if c.closed {
 			return nil, ErrShuttingDown
 		}
 		return other, nil
 	}
+	peer = newPeer(conn)
 	c.peers[address] = peer
 	return peer, nil
 }
 
 // drop forgets a connection that broke.
-func (c *caller) drop(address string, peer *rpc.Client) {
-	peer.Close()
+func (c *caller) drop(address string, peer *peer) {
+	peer.end(net.ErrClosed)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.peers[address] == peer {
@@ -195,57 +212,45 @@ func (c *caller) close() {
 	defer c.mu.Unlock()
 	c.closed = true
 	for _, peer := range c.peers { // any order: all are closed
-		peer.Close()
+		peer.end(net.ErrClosed)
 	}
 	c.peers = nil
 }
 
-// peerConn is a connection to a peer, mended where net/rpc falls short.
-type peerConn struct{ net.Conn }
-
-const (
-	writeStall = 5 * time.Second
-	writeChunk = 256 << 10
-)
-
-// Write breaks a connection whose peer takes nothing: net/rpc writes while it holds a
-// lock, and all calls to the peer would wait behind one write. A message may be as large
-// as a registry, so each part of it has its own time.
-func (c peerConn) Write(b []byte) (written int, err error) {
-	for part := range slices.Chunk(b, writeChunk) {
-		if err := c.SetWriteDeadline(time.Now().Add(writeStall)); err != nil {
-			return written, err
-		}
-		n, err := c.Conn.Write(part)
-		if written += n; err != nil {
-			return written, err
-		}
-	}
-	return written, nil
-}
-
-// Read never ends with io.EOF. net/rpc answers ErrShutdown to a call that it did not
-// send, and turns an EOF into the same for calls that it did send; so it proves that a
-// call was not sent.
-func (c peerConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
-}
-
-// service is what this node answers to the calls of its peers. net/rpc finds the
-// methods by their form; each runs in a goroutine of its own.
+// service is what this node answers to the calls of its peers.
 type service struct{ n *Node }
 
-func newServer(n *Node) (*rpc.Server, error) {
-	s := rpc.NewServer()
-	return s, s.RegisterName("Node", &service{n})
+// handle carries out a call.
+func (s *service) handle(m method, request []byte) (reply any, err error) {
+	switch m {
+	case methodPropose:
+		return handle(request, s.propose)
+	case methodReadIndex:
+		return handle(request, s.readIndex)
+	case methodTerm:
+		return handle(request, s.term)
+	case methodStatus:
+		return handle(request, s.status)
+	case methodProbe:
+		return handle(request, s.probe)
+	case methodState:
+		return handle(request, s.state)
+	case methodChange:
+		return handle(request, s.change)
+	}
+	return nil, errors.New("this node does not know such a call")
 }
 
-// Propose queues the commands of another node and answers when all have an outcome.
-func (s *service) Propose(call proposeCall, reply *proposeReply) error {
+func handle[Call, Reply any](request []byte, method func(Call, *Reply) error) (any, error) {
+	call, reply := new(Call), new(Reply)
+	if err := decodeMessage(request, call); err != nil {
+		return nil, err
+	}
+	return reply, method(*call, reply)
+}
+
+// propose queues the commands of another node and answers when all have an outcome.
+func (s *service) propose(call proposeCall, reply *proposeReply) error {
 	if c := s.n.started(); c == nil || c.index.id != call.To {
 		for range call.Commands {
 			reply.Outcomes = append(reply.Outcomes, forwarded{Fault: faultNotLeader})
@@ -256,8 +261,8 @@ func (s *service) Propose(call proposeCall, reply *proposeReply) error {
 	return nil
 }
 
-// ReadIndex answers the leader's part of a read index round.
-func (s *service) ReadIndex(call readIndexCall, reply *readIndexReply) error {
+// readIndex answers the leader's part of a read index round.
+func (s *service) readIndex(call readIndexCall, reply *readIndexReply) error {
 	c := s.n.started()
 	if c == nil {
 		return errNotLeader
@@ -272,8 +277,8 @@ func (s *service) ReadIndex(call readIndexCall, reply *readIndexReply) error {
 	return nil
 }
 
-// Term answers this node's current term.
-func (s *service) Term(_ termCall, reply *termReply) error {
+// term answers this node's current term.
+func (s *service) term(_ termCall, reply *termReply) error {
 	c := s.n.started()
 	if c == nil {
 		return errNotLeader
@@ -282,14 +287,14 @@ func (s *service) Term(_ termCall, reply *termReply) error {
 	return nil
 }
 
-// Status answers what this node knows about itself.
-func (s *service) Status(_ statusCall, reply *statusReply) error {
+// status answers what this node knows about itself.
+func (s *service) status(_ statusCall, reply *statusReply) error {
 	*reply = statusReply{s.n.port.id, s.n.Status()}
 	return nil
 }
 
-// Probe answers who this node is and what it is part of.
-func (s *service) Probe(call probeCall, reply *probeReply) error {
+// probe answers who this node is and what it is part of.
+func (s *service) probe(call probeCall, reply *probeReply) error {
 	*reply = s.n.founding.probed(call)
 	if c := s.n.started(); c != nil {
 		reply.Members, reply.Led = c.raft.GetConfiguration().Configuration().Servers, c.leader.get().id != ""
@@ -297,8 +302,8 @@ func (s *service) Probe(call probeCall, reply *probeReply) error {
 	return nil
 }
 
-// State answers what this node's state was at an index.
-func (s *service) State(call stateCall, reply *stateReply) error {
+// state answers what this node's state was at an index.
+func (s *service) state(call stateCall, reply *stateReply) error {
 	c := s.n.started()
 	if c == nil {
 		return errNotLeader
@@ -307,8 +312,8 @@ func (s *service) State(call stateCall, reply *stateReply) error {
 	return nil
 }
 
-// Change changes the membership, if this node leads.
-func (s *service) Change(call changeCall, reply *changeReply) error {
+// change changes the membership, if this node leads.
+func (s *service) change(call changeCall, reply *changeReply) error {
 	ctx, cancel := context.WithTimeout(s.n.life, changeTimeout)
 	defer cancel()
 	c := s.n.started()

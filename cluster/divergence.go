@@ -115,7 +115,7 @@ func (n *Node) check(ctx context.Context, c *consensus) (check, bool) {
 func (n *Node) stateOf(ctx context.Context, s raft.Server, index uint64) *stateReply {
 	ctx, cancel := context.WithTimeout(ctx, compareTimeout)
 	defer cancel()
-	r, err := call[stateReply](ctx, n.calls, string(s.Address), "State", stateCall{index})
+	r, err := call[stateReply](ctx, n.calls, string(s.Address), methodState, stateCall{index})
 	if err != nil || !counts(r, s.ID, index, n.adapter.view().Cluster().ClusterID) {
 		return nil
 	}

@@ -32,5 +32,6 @@
 //
 // The raft port carries two protocols, told apart by the first byte of a connection:
 // raft's own, and the calls between nodes that forward commands, ask for read indexes,
-// and found the cluster.
+// and found the cluster. A build that changes the form of the calls changes their byte, and
+// nodes of other builds are hung up on.
 package cluster

@@ -89,7 +89,7 @@ func (n *Node) removedElsewhere(ctx context.Context, c *consensus, servers []raf
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, membersTimeout)
-		r, err := call[probeReply](ctx, n.calls, string(s.Address), "Probe", probeCall{})
+		r, err := call[probeReply](ctx, n.calls, string(s.Address), methodProbe, probeCall{})
 		cancel()
 		if err == nil && serverID(r.Self.ID, r.Self.Incarnation) == s.ID && r.ClusterID == own &&
 			r.Led && len(r.Members) > 0 && !isMember(r.Members, c.index.id) {

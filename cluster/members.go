@@ -115,7 +115,7 @@ func (n *Node) statusOf(ctx context.Context, s raft.Server) *Status {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	reply, err := call[statusReply](ctx, n.calls, string(s.Address), "Status", statusCall{})
+	reply, err := call[statusReply](ctx, n.calls, string(s.Address), methodStatus, statusCall{})
 	if err != nil {
 		if patience == membersTimeout {
 			n.silent.Store(s.ID, time.Now())

@@ -84,7 +84,7 @@ func (n *Node) tryChange(ctx context.Context, ch changeCall) error {
 		return errNotLeader
 	}
 	ch.To = leader.id
-	reply, err := call[changeReply](ctx, n.calls, leader.address, "Change", ch)
+	reply, err := call[changeReply](ctx, n.calls, leader.address, methodChange, ch)
 	if errors.Is(err, errNotSent) {
 		return errNotLeader
 	} else if err != nil {
@@ -239,8 +239,8 @@ func (m *membership) newcomer(ctx context.Context, ch changeCall) (raft.Server, 
 	return server, nil
 }
 
-// silence says why nobody answered a probe. What the library makes of an answer that is
-// none of tesd's helps nobody.
+// silence says why nobody answered a probe. That an answer which is none of tesd's is not
+// well-formed helps nobody.
 func silence(err error) string {
 	_, broken := errors.AsType[net.Error](err)
 	if broken || errors.Is(err, errNotSent) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -253,7 +253,7 @@ func (m *membership) probe(ctx context.Context, address raft.ServerAddress) (pro
 	if address == m.n.port.address {
 		return m.n.founding.probed(probeCall{}), nil
 	}
-	return call[probeReply](ctx, m.n.calls, string(address), "Probe", probeCall{})
+	return call[probeReply](ctx, m.n.calls, string(address), methodProbe, probeCall{})
 }
 
 // answers reports whether a server answers in the life that the configuration knows.
@@ -314,7 +314,7 @@ func (m *membership) takeOut(ctx context.Context, s *raft.Server) error {
 func (m *membership) fit(ctx context.Context, s *raft.Server) error {
 	ctx, cancel := context.WithTimeout(ctx, membersTimeout)
 	defer cancel()
-	reply, err := call[statusReply](ctx, m.n.calls, string(s.Address), "Status", statusCall{})
+	reply, err := call[statusReply](ctx, m.n.calls, string(s.Address), methodStatus, statusCall{})
 	switch {
 	case err != nil || reply.ID != s.ID:
 		return notReady("node %s does not answer", nodeIDOf(s.ID))

@@ -100,11 +100,9 @@ func Open(cfg Config) (*Node, error) {
 	n.proposer, n.entries = newProposer(n), newUnderway()
 	n.founding = newFounding(cfg.Peers, cfg.RaftAddress, disk, id)
 	n.founding.ask = n.probe
-	server, err := newServer(n)
-	if err != nil {
-		return nil, fmt.Errorf("preparing the calls between nodes: %w", err)
-	}
-	n.port, err = listen(cfg.Network, serverID(id.NodeID, id.Incarnation), cfg.RaftAddress, func(conn net.Conn) { server.ServeConn(conn) })
+	n.port, err = listen(cfg.Network, serverID(id.NodeID, id.Incarnation), cfg.RaftAddress, func(conn net.Conn) {
+		serveCalls(conn, (&service{n}).handle)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("listening on the raft port: %w", err)
 	}
@@ -133,7 +131,7 @@ func (n *Node) diskFailed(err error) {
 }
 
 func (n *Node) probe(ctx context.Context, address string, request probeCall) (probeReply, error) {
-	return call[probeReply](ctx, n.calls, address, "Probe", request)
+	return call[probeReply](ctx, n.calls, address, methodProbe, request)
 }
 
 // Run is the node's life. It founds or joins the cluster, serves until ctx ends, then

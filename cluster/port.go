@@ -19,7 +19,7 @@ import (
 // restored from its backup.
 const (
 	protocolRaft  byte = 'R'
-	protocolCalls byte = 'C'
+	protocolCalls byte = 'D' // C was that of builds whose calls were encoded by gob
 )
 
 // helloTimeout bounds how long a new connection may take to say what it speaks.

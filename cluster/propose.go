@@ -268,7 +268,7 @@ func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) 
 		cancel()
 	})
 	defer stop()
-	reply, err := call[proposeReply](ctx, q.node.calls, leader.address, "Propose", request)
+	reply, err := call[proposeReply](ctx, q.node.calls, leader.address, methodPropose, request)
 	switch {
 	case errors.Is(err, errNotSent):
 		refuseAll(own, errNotLeader)

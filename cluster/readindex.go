@@ -106,7 +106,7 @@ func (x *readIndex) ask(ctx context.Context) (uint64, error) {
 	case x.id:
 		return x.serve(ctx, request)
 	}
-	reply, err := call[readIndexReply](ctx, x.calls, string(address), "ReadIndex", request)
+	reply, err := call[readIndexReply](ctx, x.calls, string(address), methodReadIndex, request)
 	if err == nil {
 		err = reply.Fault.err(reply.Detail)
 	}
@@ -152,7 +152,7 @@ func (x *readIndex) quorumRound(ctx context.Context) (uint64, error) {
 		}
 		asked++
 		go func() { // ends with ctx, which ends with this round
-			a, err := call[termReply](ctx, x.calls, string(s.Address), "Term", termCall{})
+			a, err := call[termReply](ctx, x.calls, string(s.Address), methodTerm, termCall{})
 			if err != nil || a.ID != s.ID {
 				a = termReply{}
 			}
