@@ -171,9 +171,7 @@ func (a answer) open(reply any) error {
 }
 
 func newPeer(conn net.Conn) *peer {
-	p := &peer{frames: newFrames(conn), pending: make(map[uint64]chan answer)}
-	go p.receive()
-	return p
+	return &peer{frames: newFrames(conn), pending: make(map[uint64]chan answer)}
 }
 
 // send sends a request, nothing of it if there is an error. If it breaks off, that is the answer.

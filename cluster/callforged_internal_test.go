@@ -167,6 +167,7 @@ func FuzzConnections(f *testing.F) {
 		serveCalls(scripted(b), echoes)
 		for _, m := range []any{&readIndexReply{}, &proposeReply{}, &statusReply{}} {
 			p := newPeer(scripted(b))
+			go p.receive() // ends with what is scripted
 			if _, done, err := p.send(t.Context(), methodTerm, m); err == nil {
 				(<-done).open(blank(m))
 			} else if !errors.Is(err, errEnded) {

@@ -122,6 +122,8 @@ type caller struct {
 	mu     sync.Mutex
 	peers  map[string]*peer // by address; nil once closed
 	closed bool
+
+	receivers sync.WaitGroup // one for each connection, also if it is dropped
 }
 
 func newCaller(dial func(context.Context, string) (net.Conn, error)) *caller {
@@ -193,6 +195,7 @@ func (c *caller) peer(ctx context.Context, address string) (*peer, error) {
 	}
 	peer = newPeer(conn)
 	c.peers[address] = peer
+	c.receivers.Go(peer.receive)
 	return peer, nil
 }
 
@@ -206,8 +209,9 @@ func (c *caller) drop(address string, peer *peer) {
 	}
 }
 
-// close ends all connections; calls under way fail.
+// close ends all connections and waits until they have; calls under way fail.
 func (c *caller) close() {
+	defer c.receivers.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
