@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 
@@ -48,6 +49,124 @@ func BenchmarkBump(b *testing.B) {
 		b.Run(fmt.Sprintf("one-of-%d", n), func(b *testing.B) { benchApply(b, registryOf(n), bumpOf(fmt.Sprintf("component:%d", min(n-2, 50)))) })
 	}
 	b.Run("all-of-41", func(b *testing.B) { benchApply(b, registryOf(41), bumpOf("global:main")) })
+}
+
+// benchEntries is a registry of a thousand entities as projects have them, and entries of as many
+// commands as a busy cluster collects, each of which bumps any one of them.
+func benchEntries(b *testing.B) (m *fsm.Machine, entries []fsm.Entry) {
+	const components, perEntry = 1_000, 128
+	c := manyEntities(components)
+	entities := c.Op.(fsm.Migrate).Entities
+	for i := 1; i < len(entities); i++ {
+		e := &entities[i]
+		if i%10 > 0 { // the others move with the global
+			e.UpdateStrategy, e.ParentVersionID = fsm.Independent, ""
+		}
+		e.Files = []fsm.File{{Path: fmt.Sprintf("src/c%d/version.ts", i), Pattern: `VERSION = "(.*)"`, Replacement: `VERSION = "$1"`, Description: "what it prints"}}
+	}
+	m = fsm.New()
+	if r := m.Apply(1, fsm.Entry{Stamp: 1_700_000_000_000, Commands: []fsm.Command{founding(0), c}})[1]; r.Refusal != nil {
+		b.Fatal(r.Refusal)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range 64 {
+		entry := fsm.Entry{Stamp: 1_700_000_000_000 + int64(i)}
+		for range perEntry {
+			entry.Commands = append(entry.Commands, bumpOf(entities[1+random.IntN(components)].ID))
+		}
+		entries = append(entries, entry)
+	}
+	return m, entries
+}
+
+// BenchmarkEntries applies them, with a view after each. Its times are those of one command.
+func BenchmarkEntries(b *testing.B) {
+	m, entries := benchEntries(b)
+	index := m.View().Index()
+	b.ReportAllocs()
+	b.ResetTimer()
+	for done := 0; done < b.N; {
+		index++
+		entry := entries[index%uint64(len(entries))]
+		entry.Stamp += int64(index)
+		entry.Commands = entry.Commands[:min(len(entry.Commands), b.N-done)]
+		for _, r := range m.Apply(index, entry) {
+			if r.Transaction == nil {
+				b.Fatal(r.Refusal)
+			}
+		}
+		m.View()
+		done += len(entry.Commands)
+	}
+}
+
+// BenchmarkBatch applies the bumps of an entry as one command.
+func BenchmarkBatch(b *testing.B) {
+	m, entries := benchEntries(b)
+	var batch fsm.Batch
+	for _, c := range entries[0].Commands {
+		batch.Requests = append(batch.Requests, c.Op.(fsm.Bump))
+	}
+	benchApply(b, m, fsm.Command{Registry: defaultRegistry, Actor: "anonymous", Op: batch})
+}
+
+// BenchmarkAround is what a bump costs on its way to the machine and back: on the node that is asked,
+// in the log of each, and between two nodes if the one that is asked does not lead. Its times, too, are
+// those of one command.
+func BenchmarkAround(b *testing.B) {
+	m, entries := benchEntries(b)
+	v, entry := m.View(), entries[0]
+	var encoded [][]byte
+	for _, c := range entry.Commands {
+		encoded = append(encoded, fsm.EncodeCommand(nil, c))
+	}
+	record, err := fsm.JoinEntry(entry.Stamp, encoded)
+	if err != nil {
+		b.Fatal(err)
+	}
+	result := m.Apply(v.Index()+1, entry)[0]
+	answer := fsm.EncodeResult(nil, &result)
+	perCommand := func(name string, f func()) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; i < b.N; i += len(encoded) {
+				f()
+			}
+		})
+	}
+	perCommand("encode", func() {
+		for i := range entry.Commands {
+			fsm.EncodeCommand(nil, entry.Commands[i])
+		}
+	})
+	perCommand("reach", func() {
+		for i := range entry.Commands {
+			v.Reach(entry.Commands[i])
+		}
+	})
+	perCommand("join", func() { fsm.JoinEntry(entry.Stamp, encoded) })
+	perCommand("decode", func() { fsm.DecodeEntry(record) })
+	perCommand("encode-result", func() {
+		for range encoded {
+			fsm.EncodeResult(make([]byte, 0, 1024), &result)
+		}
+	})
+	perCommand("decode-result", func() {
+		for range encoded {
+			fsm.DecodeResult(answer)
+		}
+	})
+	perCommand("payload", func() {
+		for range encoded {
+			result.Transaction.Payload()
+		}
+	})
+	perCommand("json", func() {
+		buf := make([]byte, 0, 1024)
+		for range encoded {
+			result.Entities[0].AppendJSON(result.Transaction.Changes[0].AppendJSON(buf))
+		}
+	})
 }
 
 func BenchmarkCascade10000(b *testing.B) {
