@@ -114,18 +114,18 @@ func (p *planner) move(s *slot, scope Scope) *Refusal {
 		r.Actual = old
 		return r
 	}
-	e := *s.def
-	e.CurrentVersion = version.String()
-	p.weight += changeWeight + len(id) + len(old) + len(e.CurrentVersion) + len(e.DisplayName)
+	next := version.String()
+	p.weight += changeWeight + len(id) + len(old) + len(next) + len(s.def.DisplayName)
 	if p.weight > maxPlan {
 		r := refuse(CodeTooLarge, "")
 		r.Expected = "256 MiB of changes in one transaction"
 		return r
 	}
-	p.plan.Changes = append(p.plan.Changes, Change{id, old, e.CurrentVersion, e.DisplayName, e.Type})
-	p.plan.Entities = append(p.plan.Entities, e)
+	p.plan.Changes = append(p.plan.Changes, Change{id, old, next, s.def.DisplayName, s.def.Type})
+	p.plan.Entities = append(p.plan.Entities, *s.def)
+	p.plan.Entities[len(p.plan.Entities)-1].CurrentVersion = next
 	if p.moved != nil {
-		p.moved[id] = e.CurrentVersion
+		p.moved[id] = next
 	}
 	return nil
 }

@@ -150,7 +150,9 @@ func (r *registry) set(id string, s *slot) (was Hash) {
 
 // childKey orders an index of children by parent and then by id. No id contains the
 // separator, and it sorts below every character of an id. Roots have the parent "".
-func childKey(parent, id string) string { return parent + "\x00" + id }
+func childKey(parent, id string) string { return parent + separator + id }
+
+const separator = "\x00"
 
 // firstChild returns the smallest id below parent; ok is false if there is none.
 func (r *registry) firstChild(parent string) (id string, ok bool) {
@@ -162,11 +164,14 @@ func (r *registry) firstChild(parent string) (id string, ok bool) {
 }
 
 // eachChild calls yield with the ids below parent in an index of children, in order, until
-// it returns false.
+// it returns false. The keys from the parent's id on begin with those of its children, so that
+// it takes no key to find them.
 func eachChild(index *btree.Map[string, struct{}], parent string, yield func(id string) bool) {
-	prefix := childKey(parent, "")
-	index.Ascend(prefix, func(key string, _ struct{}) bool {
-		id, found := strings.CutPrefix(key, prefix)
+	index.Ascend(parent, func(key string, _ struct{}) bool {
+		id, found := strings.CutPrefix(key, parent)
+		if found {
+			id, found = strings.CutPrefix(id, separator)
+		}
 		return found && yield(id)
 	})
 }
