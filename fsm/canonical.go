@@ -74,16 +74,6 @@ func (o *object) optional(name, value string) {
 	}
 }
 
-// nullable adds a string member that is null when empty.
-func (o *object) nullable(name, value string) {
-	if value == "" {
-		o.name(name)
-		o.dst = append(o.dst, "null"...)
-		return
-	}
-	o.string(name, value)
-}
-
 func (o *object) bool(name string, value bool) {
 	o.name(name)
 	o.dst = strconv.AppendBool(o.dst, value)
@@ -92,17 +82,6 @@ func (o *object) bool(name string, value bool) {
 func (o *object) uint(name string, value uint64) {
 	o.name(name)
 	o.dst = strconv.AppendUint(o.dst, value, 10)
-}
-
-func (o *object) int(name string, value int64) {
-	o.name(name)
-	o.dst = strconv.AppendInt(o.dst, value, 10)
-}
-
-// raw adds a member whose value is canonical JSON already.
-func (o *object) raw(name string, value []byte) {
-	o.name(name)
-	o.dst = append(o.dst, value...)
 }
 
 func (o *object) close() []byte { return append(o.dst, '}') }

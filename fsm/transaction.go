@@ -22,12 +22,19 @@ type Change struct {
 // AppendJSON appends the change as canonical JSON (RFC 8785), with null for the version that one side
 // of it does not have.
 func (c *Change) AppendJSON(dst []byte) []byte {
-	o := openObject(dst)
-	o.string("displayName", c.DisplayName)
-	o.string("entityId", c.EntityID)
-	o.nullable("newVersion", c.NewVersion)
-	o.nullable("oldVersion", c.OldVersion)
-	return o.close()
+	dst = appendString(append(dst, `{"displayName":`...), c.DisplayName)
+	dst = appendString(append(dst, `,"entityId":`...), c.EntityID)
+	dst = appendVersion(append(dst, `,"newVersion":`...), c.NewVersion)
+	dst = appendVersion(append(dst, `,"oldVersion":`...), c.OldVersion)
+	return append(dst, '}')
+}
+
+// appendVersion appends the version of one side of a change.
+func appendVersion(dst []byte, version string) []byte {
+	if version == "" {
+		return append(dst, "null"...)
+	}
+	return appendString(dst, version)
 }
 
 // Transaction is one committed change of a registry: a bump with its whole cascade,
@@ -56,20 +63,18 @@ func (t *Transaction) appendPayload(dst []byte) []byte {
 	if dst == nil {
 		dst = make([]byte, 0, 400+len(t.Request)+128*len(t.Changes))
 	}
-	o := openObject(dst)
-	o.string("actor", t.Actor)
-	o.name("changes")
-	o.dst = appendArray(o.dst, len(t.Changes), func(dst []byte, i int) []byte { return t.Changes[i].AppendJSON(dst) })
-	o.string("clusterId", t.ClusterID)
-	o.string("kind", t.Kind.String())
-	o.name("previousHash")
-	o.dst = append(hex.AppendEncode(append(o.dst, '"'), t.PreviousHash[:]), '"')
-	o.string("registryId", t.RegistryID)
-	o.raw("request", t.Request)
-	o.uint("revision", t.Revision)
-	o.int("timestamp", t.Timestamp)
-	o.string("transactionId", t.ID)
-	return o.close()
+	dst = appendString(append(dst, `{"actor":`...), t.Actor)
+	dst = append(dst, `,"changes":`...)
+	dst = appendArray(dst, len(t.Changes), func(dst []byte, i int) []byte { return t.Changes[i].AppendJSON(dst) })
+	dst = appendString(append(dst, `,"clusterId":`...), t.ClusterID)
+	dst = appendString(append(dst, `,"kind":`...), t.Kind.String())
+	dst = hex.AppendEncode(append(dst, `,"previousHash":"`...), t.PreviousHash[:])
+	dst = appendString(append(dst, `","registryId":`...), t.RegistryID)
+	dst = append(append(dst, `,"request":`...), t.Request...)
+	dst = strconv.AppendUint(append(dst, `,"revision":`...), t.Revision, 10)
+	dst = strconv.AppendInt(append(dst, `,"timestamp":`...), t.Timestamp, 10)
+	dst = appendString(append(dst, `,"transactionId":`...), t.ID)
+	return append(dst, '}')
 }
 
 // seal derives what follows from the rest: the id, and the hash over the payload.
@@ -91,14 +96,14 @@ func transactionID(clusterID, registryID string, revision uint64) string {
 	h := sha256.Sum256(b)
 	h[6] = h[6]&0x0f | 0x80
 	h[8] = h[8]&0x3f | 0x80
-	id := make([]byte, 0, 36)
-	for i, part := range [][]byte{h[0:4], h[4:6], h[6:8], h[8:10], h[10:16]} {
-		if i > 0 {
-			id = append(id, '-')
-		}
-		id = hex.AppendEncode(id, part)
-	}
-	return string(id)
+	var id [36]byte
+	hex.Encode(id[0:], h[0:4])
+	hex.Encode(id[9:], h[4:6])
+	hex.Encode(id[14:], h[6:8])
+	hex.Encode(id[19:], h[8:10])
+	hex.Encode(id[24:], h[10:16])
+	id[8], id[13], id[18], id[23] = '-', '-', '-', '-'
+	return string(id[:])
 }
 
 // encode writes what a history block keeps of a transaction: everything that does
