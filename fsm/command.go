@@ -55,7 +55,7 @@ type Command struct {
 // Op is one of [Bump], [Batch], [Migrate], [Put], [Delete], [Genesis] and [Lead].
 type Op interface {
 	kind() Kind
-	check(c *checker, path string)
+	check(c *checker)
 	// appendRequest appends the request in normal form, as canonical JSON: defaults
 	// filled in, absent fields left out.
 	appendRequest(dst []byte) []byte
@@ -142,72 +142,76 @@ func (c *Command) Check() []Problem {
 		ch.err("", CheckKey(c.Key))
 	}
 	ch.text("", c.Actor, MaxText)
-	c.Op.check(&ch, "")
+	c.Op.check(&ch)
 	return ch.problems
 }
 
-func (b Bump) check(c *checker, path string) {
+func (b Bump) check(c *checker) {
 	if b.Scope < Major || b.Scope > Patch {
-		c.add(path+"scope", "is not major, minor or patch")
+		c.add("scope", "is not major, minor or patch")
 	}
 	if b.EntityID != "" {
-		c.err(path+"entityId", CheckEntityID(b.EntityID))
+		c.err("entityId", CheckEntityID(b.EntityID))
 	} else {
 		if b.ExpectedVersion != "" {
-			c.add(path+"expectedVersion", "needs an entityId")
+			c.add("expectedVersion", "needs an entityId")
 		}
 		if !b.Cascade {
-			c.add(path+"cascade", "false needs an entityId")
+			c.add("cascade", "false needs an entityId")
 		}
 	}
-	c.text(path+"expectedVersion", b.ExpectedVersion, MaxText)
-	c.text(path+"reason", b.Reason, MaxReason)
+	c.text("expectedVersion", b.ExpectedVersion, MaxText)
+	c.text("reason", b.Reason, MaxReason)
 }
 
-func (b Batch) check(c *checker, path string) {
+func (b Batch) check(c *checker) {
 	if len(b.Requests) == 0 {
-		c.add(path+"requests", "is empty")
+		c.add("requests", "is empty")
 	}
 	if len(b.Requests) > MaxBatch {
-		c.add(path+"requests", "has %d requests, the limit is %d", len(b.Requests), MaxBatch)
+		c.add("requests", "has %d requests, the limit is %d", len(b.Requests), MaxBatch)
 		return
 	}
-	for i, r := range b.Requests {
-		r.check(c, fmt.Sprintf("%srequests[%d].", path, i))
+	for i := range b.Requests {
+		request := checker{}
+		b.Requests[i].check(&request)
+		for _, p := range request.problems {
+			c.add(fmt.Sprintf("requests[%d].%s", i, p.Path), "%s", p.Message)
+		}
 	}
 }
 
-func (m Migrate) check(c *checker, path string) {
+func (m Migrate) check(c *checker) {
 	if m.Source == "" {
-		c.add(path+"source", "is empty")
+		c.add("source", "is empty")
 	}
-	c.text(path+"source", m.Source, MaxText)
+	c.text("source", m.Source, MaxText)
 	if len(m.Entities) > MaxEntities {
-		c.add(path+"entities", "has %d entities, the limit is %d", len(m.Entities), MaxEntities)
+		c.add("entities", "has %d entities, the limit is %d", len(m.Entities), MaxEntities)
 		return
 	}
 	for i := range m.Entities {
 		for _, p := range m.Entities[i].Check() {
-			c.add(fmt.Sprintf("%sentities[%d].%s", path, i, p.Path), "%s", p.Message)
+			c.add(fmt.Sprintf("entities[%d].%s", i, p.Path), "%s", p.Message)
 		}
 	}
 }
 
-func (p Put) check(c *checker, path string) {
+func (p Put) check(c *checker) {
 	for _, fault := range p.Entity.Check() {
-		c.add(path+fault.Path, "%s", fault.Message)
+		c.add(fault.Path, "%s", fault.Message)
 	}
 }
 
-func (d Delete) check(c *checker, path string) { c.err(path+"entityId", CheckEntityID(d.EntityID)) }
+func (d Delete) check(c *checker) { c.err("entityId", CheckEntityID(d.EntityID)) }
 
-func (g Genesis) check(c *checker, path string) {
-	c.err(path+"registryId", CheckRegistryID(g.RegistryID))
-	c.err(path+"clusterId", CheckRegistryID(g.ClusterID)) // hex digits, which that grammar allows
-	c.text(path+"keyId", g.KeyID, MaxText)
+func (g Genesis) check(c *checker) {
+	c.err("registryId", CheckRegistryID(g.RegistryID))
+	c.err("clusterId", CheckRegistryID(g.ClusterID)) // hex digits, which that grammar allows
+	c.text("keyId", g.KeyID, MaxText)
 }
 
-func (l Lead) check(*checker, string) {}
+func (l Lead) check(*checker) {}
 
 func (b Bump) appendRequest(dst []byte) []byte { return b.appendJSON(dst, true) }
 

@@ -159,6 +159,6 @@ func decodeEntity(d *decoder) Entity {
 type malformed struct{}
 
 func (malformed) kind() Kind                      { return 0 }
-func (malformed) check(*checker, string)          {}
+func (malformed) check(*checker)                  {}
 func (malformed) appendRequest(dst []byte) []byte { return dst }
 func (malformed) encode(*encoder)                 {}
