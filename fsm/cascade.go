@@ -33,31 +33,32 @@ const (
 // planner works out moves on a registry that it does not touch.
 type planner struct {
 	r      *registry
-	plan   moves
+	plan   *moves
 	moved  map[string]string // versions as the requests before left them; for batches
 	weight int
 }
 
-// planBumps plans the requests one after the other, each seeing those before it. One
-// request that is no batch has the item -1.
-func (r *registry) planBumps(requests []Bump, batch bool) (moves, *Refusal) {
-	p := planner{r: r, plan: moves{Plan: Plan{Revision: r.revision}}}
+// planBumps adds the requests to an empty plan, one after the other, each seeing those before it.
+// One request that is no batch has the item -1.
+func (r *registry) planBumps(plan *moves, requests []Bump, batch bool) *Refusal {
+	plan.Revision = r.revision
+	p := planner{r: r, plan: plan}
 	if batch {
 		p.moved = make(map[string]string)
 	}
 	for i := range requests {
-		before := len(p.plan.Changes)
+		before := len(plan.Changes)
 		if refusal := p.bump(&requests[i]); refusal != nil {
 			if batch {
 				refusal.Item = i
 			}
-			return moves{}, refusal
+			return refusal
 		}
 		if batch {
-			p.plan.Items = append(p.plan.Items, len(p.plan.Changes)-before)
+			plan.Items = append(plan.Items, len(plan.Changes)-before)
 		}
 	}
-	return p.plan, nil
+	return nil
 }
 
 func (p *planner) bump(b *Bump) *Refusal {

@@ -1,5 +1,7 @@
 package fsm
 
+import "bytes"
+
 // draft is a transaction being committed: the registry that it writes to, and the
 // new slots.
 type draft struct {
@@ -8,12 +10,12 @@ type draft struct {
 	t *Transaction
 }
 
-// begin opens the registry's next transaction.
+// begin opens the registry's next transaction. The request is copied: its memory is the machine's.
 func (m *Machine) begin(c *Command, request []byte, r *registry) draft {
 	r = m.writable(r)
 	t := &Transaction{
 		ClusterID: m.cluster.ClusterID, RegistryID: r.id, Revision: r.revision + 1,
-		Kind: c.Kind(), Timestamp: m.stamp, Actor: c.Actor, Request: request,
+		Kind: c.Kind(), Timestamp: m.stamp, Actor: c.Actor, Request: bytes.Clone(request),
 		KeyID: m.cluster.KeyID, PreviousHash: r.head,
 	}
 	return draft{m, r, t}
@@ -27,15 +29,21 @@ func (d *draft) set(id string, s *slot) {
 	d.m.sum.add(s.sum)
 }
 
-// maxScratch bounds, in bytes, the buffer that is kept from one transaction to the next.
-const maxScratch = 1 << 20
+// maxKept bounds, in bytes, a buffer that is kept for the next command.
+const maxKept = 1 << 20
+
+// kept returns the buffer, or none if it grew out of proportion.
+func kept(buf []byte) []byte {
+	if cap(buf) > maxKept {
+		return nil
+	}
+	return buf
+}
 
 // commit seals the transaction and makes it the registry's last.
 func (d *draft) commit() Result {
 	m, r, t := d.m, d.r, d.t
-	if m.scratch = t.seal(m.scratch); cap(m.scratch) > maxScratch {
-		m.scratch = nil
-	}
+	m.payload = kept(t.seal(m.payload))
 	r.revision, r.head, r.stamp = t.Revision, t.Hash, t.Timestamp
 	r.history.append(m.compressor, t)
 	m.trim(r)
@@ -60,7 +68,7 @@ func (m *Machine) trim(r *registry) {
 	}
 }
 
-func (m *Machine) commitPlan(c *Command, request []byte, r *registry, plan moves, refusal *Refusal) Result {
+func (m *Machine) commitPlan(c *Command, request []byte, r *registry, plan *moves, refusal *Refusal) Result {
 	if refusal != nil {
 		return refused(c, refusal)
 	}

@@ -28,11 +28,14 @@ type state struct {
 // others read the views that it gives out.
 type Machine struct {
 	state
-	keyIndex keyTable    // number of each key's entry in the log of keys
-	epoch    uint64      // grows with each view, so that registries are copied before a write
-	maxKeys  uint64      // MaxKeys, but in tests
-	stale    []*registry // whose own part of the state hash is to be brought up to date
-	scratch  []byte
+	keyIndex keyTable      // number of each key's entry in the log of keys
+	epoch    uint64        // grows with each view, so that registries are copied before a write
+	maxKeys  uint64        // MaxKeys, but in tests
+	stale    []*registry   // whose own part of the state hash is to be brought up to date
+	payload  []byte        // memory for that of the transaction being sealed
+	request  []byte        // memory for that of the command being carried out
+	slot     [1]*slot      // memory for a plan
+	entities []Entity      // memory for answers, see roomForOne
 	deflater *flate.Writer // made when first needed: it takes more memory than a small cluster's state
 }
 
@@ -134,7 +137,8 @@ func (m *Machine) answer(c *Command) Result {
 	if problems := c.Check(); problems != nil {
 		return refused(c, &Refusal{Code: CodeInvalidRequest, Item: -1, Problems: problems})
 	}
-	request := c.Op.appendRequest(make([]byte, 0, 160))
+	request := c.Op.appendRequest(m.request[:0])
+	m.request = kept(request)
 	if c.Key == "" {
 		return m.execute(c, request)
 	}
@@ -172,11 +176,13 @@ func (m *Machine) execute(c *Command, request []byte) Result {
 	}
 	switch op := c.Op.(type) {
 	case Bump:
-		plan, refusal := r.planBumps([]Bump{op}, false)
-		return m.commitPlan(c, request, r, plan, refusal)
+		plan := m.roomForOne()
+		refusal := r.planBumps(&plan, []Bump{op}, false)
+		return m.commitPlan(c, request, r, &plan, refusal)
 	case Batch:
-		plan, refusal := r.planBumps(op.Requests, true)
-		return m.commitPlan(c, request, r, plan, refusal)
+		var plan moves
+		refusal := r.planBumps(&plan, op.Requests, true)
+		return m.commitPlan(c, request, r, &plan, refusal)
 	case Put:
 		return m.put(c, request, r, op)
 	case Delete:
@@ -185,6 +191,18 @@ func (m *Machine) execute(c *Command, request []byte) Result {
 		return m.migrate(c, request, r, op)
 	}
 	panic(fmt.Sprintf("fsm: no execution for %T", c.Op))
+}
+
+// roomForOne returns an empty plan with room for one move, which is all that most plans hold. Its
+// entities become those of the answer: answers do not live long, so that several share a piece of memory.
+func (m *Machine) roomForOne() moves {
+	const share = 32
+	if len(m.entities) == 0 {
+		m.entities = make([]Entity, share)
+	}
+	plan := moves{Plan: Plan{Entities: m.entities[:0:1]}, slots: m.slot[:0]}
+	m.entities = m.entities[1:]
+	return plan
 }
 
 // lookup finds the command's registry and holds it against If-Match. For a put or a

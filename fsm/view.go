@@ -90,13 +90,16 @@ func (s *state) plan(c *Command) (Plan, *Refusal) {
 	var plan moves
 	switch op := c.Op.(type) {
 	case Bump:
-		plan, refusal = r.planBumps([]Bump{op}, false)
+		refusal = r.planBumps(&plan, []Bump{op}, false)
 	case Batch:
-		plan, refusal = r.planBumps(op.Requests, true)
+		refusal = r.planBumps(&plan, op.Requests, true)
 	default:
 		panic(fmt.Sprintf("fsm: no plan for %T", c.Op))
 	}
-	return plan.Plan, refusal
+	if refusal != nil {
+		return Plan{}, refusal
+	}
+	return plan.Plan, nil
 }
 
 // Registry is one registry of a [View]. It is immutable and safe for concurrent use.
