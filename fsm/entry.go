@@ -68,7 +68,8 @@ func JoinEntry(stamp int64, commands [][]byte) ([]byte, error) {
 	if len(buf) > compressAbove {
 		packed := make([]byte, headerSize, len(buf)/4)
 		packed = binary.AppendUvarint(packed, uint64(len(buf)-headerSize))
-		packed = append(packed, deflate(nil, buf[headerSize:])...)
+		var d deflater
+		packed = append(packed, d.deflate(buf[headerSize:])...)
 		buf = packed
 		buf[0], buf[1] = entryFormat, flagDeflate
 	}
@@ -145,17 +146,27 @@ func checksum(parts ...[]byte) (sum uint32) {
 	return sum
 }
 
-// deflate compresses src. The level trades little size for half the time.
-func deflate(w *flate.Writer, src []byte) []byte {
-	var out bytes.Buffer
-	if w == nil {
-		w, _ = flate.NewWriter(&out, flate.BestSpeed) // fails on an unknown level only
-	} else {
-		w.Reset(&out)
+// deflater deflates one thing after another in the same memory. The zero value is ready.
+type deflater struct {
+	w   *flate.Writer // made when first needed: it takes more memory than a small cluster's state
+	out bytes.Buffer
+}
+
+// deflate compresses src. The level trades little size for half the time. The bytes are
+// valid until the next call.
+func (d *deflater) deflate(src []byte) []byte {
+	d.out.Reset()
+	if d.out.Cap() > maxKept {
+		d.out = bytes.Buffer{}
 	}
-	w.Write(src) // a bytes.Buffer does not fail
-	w.Close()
-	return out.Bytes()
+	if d.w == nil {
+		d.w, _ = flate.NewWriter(&d.out, flate.BestSpeed) // fails on an unknown level only
+	} else {
+		d.w.Reset(&d.out)
+	}
+	d.w.Write(src) // a bytes.Buffer does not fail
+	d.w.Close()
+	return d.out.Bytes()
 }
 
 // inflate returns the size bytes that src holds compressed, and an error if it

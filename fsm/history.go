@@ -1,7 +1,7 @@
 package fsm
 
 import (
-	"compress/flate"
+	"bytes"
 	"fmt"
 	"iter"
 	"sort"
@@ -34,11 +34,10 @@ type history struct {
 	tail   block
 }
 
-// append adds the transaction, which follows the last one. compressor is asked for
-// when a block is sealed.
-func (h *history) append(compressor func() *flate.Writer, t *Transaction) {
+// append adds the transaction, which follows the last one. A block that is full is sealed with d.
+func (h *history) append(d *deflater, t *Transaction) {
 	if h.tail.count >= blockTransactions || h.tail.size >= blockBytes {
-		h.tail.data = deflate(compressor(), h.tail.data)
+		h.tail.data = bytes.Clone(d.deflate(h.tail.data)) // in no more memory than it needs
 		h.sealed = append(h.sealed, h.tail)
 		// The next block takes about as much room: growing up to it would copy it several times.
 		h.tail = block{data: make([]byte, 0, min(h.tail.size+h.tail.size/8, blockBytes))}

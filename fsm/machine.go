@@ -1,7 +1,6 @@
 package fsm
 
 import (
-	"compress/flate"
 	"fmt"
 
 	"github.com/tidwall/btree"
@@ -28,15 +27,15 @@ type state struct {
 // others read the views that it gives out.
 type Machine struct {
 	state
-	keyIndex keyTable      // number of each key's entry in the log of keys
-	epoch    uint64        // grows with each view, so that registries are copied before a write
-	maxKeys  uint64        // MaxKeys, but in tests
-	stale    []*registry   // whose own part of the state hash is to be brought up to date
-	payload  []byte        // memory for that of the transaction being sealed
-	request  []byte        // memory for that of the command being carried out
-	slot     [1]*slot      // memory for a plan
-	entities []Entity      // memory for answers, see roomForOne
-	deflater *flate.Writer // made when first needed: it takes more memory than a small cluster's state
+	keyIndex keyTable    // number of each key's entry in the log of keys
+	epoch    uint64      // grows with each view, so that registries are copied before a write
+	maxKeys  uint64      // MaxKeys, but in tests
+	stale    []*registry // whose own part of the state hash is to be brought up to date
+	payload  []byte      // memory for that of the transaction being sealed
+	request  []byte      // memory for that of the command being carried out
+	slot     [1]*slot    // memory for a plan
+	entities []Entity    // memory for answers, see roomForOne
+	deflater deflater    // of history blocks
 }
 
 // New returns the machine of a cluster that has not been founded yet.
@@ -46,14 +45,6 @@ func New() *Machine {
 		maxKeys: MaxKeys,
 		epoch:   1,
 	}
-}
-
-// compressor returns the writer's compressor.
-func (m *Machine) compressor() *flate.Writer {
-	if m.deflater == nil {
-		m.deflater, _ = flate.NewWriter(nil, flate.BestSpeed) // fails on an unknown level only
-	}
-	return m.deflater
 }
 
 // View returns the state as it is now, in O(1). It stays as it is while the machine
