@@ -2,6 +2,8 @@ package fsm_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"testing"
 
 	"github.com/tesd/tesd/fsm"
@@ -25,6 +27,34 @@ func TestResultRoundTrip(t *testing.T) {
 			}
 		})
 	})
+}
+
+// TestResultsShareNothing looks at the answers to one entry again after a later one: what each says is its
+// own, whatever the machine has used the memory for since.
+func TestResultsShareNothing(t *testing.T) {
+	m := fsm.New()
+	apply(m, founding(0), manyEntities(50))
+	var commands []fsm.Command
+	for i := range 50 {
+		commands = append(commands, bumpOf(fmt.Sprintf("component:%d", i)))
+	}
+	first := apply(m, commands...)
+	apply(m, commands...)
+	for i, r := range first {
+		id := commands[i].EntityID()
+		if len(r.Entities) != 1 || r.Entities[0].ID != id || r.Entities[0].CurrentVersion != "1.0.1" {
+			t.Errorf("the answer to the bump of %s says of entities: %+v", id, r.Entities)
+		}
+		if c := r.Transaction.Changes; len(c) != 1 || c[0].EntityID != id || c[0].NewVersion != "1.0.1" {
+			t.Errorf("the answer to the bump of %s says of changes: %+v", id, c)
+		}
+		if sha256.Sum256(r.Transaction.Payload()) != r.Transaction.Hash {
+			t.Errorf("the transaction of %s has another payload than it was sealed with", id)
+		}
+	}
+	if grown := append(first[0].Entities, fsm.Entity{}); first[1].Entities[0].ID != "component:1" {
+		t.Errorf("adding to the entities of one answer changes the next: %+v", grown)
+	}
 }
 
 // FuzzDecodeResult never panics, and reads nothing that it would write otherwise.
