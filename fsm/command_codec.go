@@ -23,6 +23,9 @@ func EncodeCommand(dst []byte, c Command) []byte {
 func DecodeCommand(b []byte) (Command, error) {
 	d := decoder{buf: b}
 	kind := Kind(d.byte())
+	if kind == KindBump { // of which no more is kept than the actor, with recent transactions
+		d.text = string(b)
+	}
 	c := Command{Registry: d.string(), Actor: d.string(), Key: d.string()}
 	if d.bool() {
 		revision := d.uint()

@@ -44,9 +44,9 @@ func EncodeResult(dst []byte, r *Result) []byte {
 }
 
 // DecodeResult reads what [EncodeResult] wrote, and nothing else. The result shares memory
-// with b.
+// with b, and its strings with each other.
 func DecodeResult(b []byte) (Result, error) {
-	d := decoder{buf: b}
+	d := decoder{buf: b, text: string(b)}
 	if d.byte() != resultFormat {
 		d.fail()
 	}
