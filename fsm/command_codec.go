@@ -6,6 +6,9 @@ import "fmt"
 // forward: kind, registry, actor, key, precondition, and the operation's own fields.
 func EncodeCommand(dst []byte, c Command) []byte {
 	e := encoder{dst}
+	if dst == nil {
+		e.buf = make([]byte, 0, 64+len(c.Registry)+len(c.Actor)+len(c.Key)) // which most bumps fit in
+	}
 	e.byte(byte(c.Kind()))
 	e.string(c.Registry)
 	e.string(c.Actor)

@@ -54,7 +54,11 @@ func JoinEntry(stamp int64, commands [][]byte) ([]byte, error) {
 	if len(commands) > MaxCommands {
 		return nil, fmt.Errorf("entry of %d commands, the limit is %d", len(commands), MaxCommands)
 	}
-	e := encoder{buf: make([]byte, headerSize, 512)}
+	size := headerSize + 2*binary.MaxVarintLen64
+	for _, c := range commands {
+		size += binary.MaxVarintLen32 + len(c)
+	}
+	e := encoder{buf: make([]byte, headerSize, size)}
 	e.uint(uint64(max(stamp, 0)))
 	e.uint(uint64(len(commands)))
 	for _, c := range commands {
