@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -29,16 +28,12 @@ const (
 // entry is proven not to have been proposed.
 const enqueueTimeout = 5 * time.Second
 
-// forwardTimeout bounds how long a batch may be under way to the leader and back.
-const forwardTimeout = 10 * time.Second
-
-// forwardGrace is how long a batch is still waited for when another node leads.
-const forwardGrace = 200 * time.Millisecond
-
-// proposer turns queued commands into log entries, one entry at a time.
+// proposer turns queued commands into log entries, one entry at a time. Where another node leads it
+// sends them there.
 type proposer struct {
 	node *Node
 	wake chan struct{} // holds a token when the queue may not be empty
+	away away
 
 	mu    sync.Mutex
 	queue []*pending
@@ -67,7 +62,7 @@ const (
 )
 
 func newProposer(n *Node) *proposer {
-	return &proposer{node: n, wake: make(chan struct{}, 1)}
+	return &proposer{node: n, wake: make(chan struct{}, 1), away: newAway()}
 }
 
 func (p *pending) decide(result fsm.Result, err error) {
@@ -146,22 +141,23 @@ func refuseAll(batch []*pending, err error) {
 // run proposes what is queued while ctx lasts.
 func (q *proposer) run(ctx context.Context) {
 	defer q.close()
+	defer q.away.batches.Wait()
 	for {
 		select {
 		case <-q.wake:
 		case <-ctx.Done():
 			return
 		}
-		if batch := q.take(); len(batch) > 0 {
-			switch c := q.node.started(); {
-			case c.raft.State() != raft.Leader:
-				q.forward(ctx, c, batch)
-			case c.index.ready.Load() != c.raft.CurrentTerm():
+		c := q.node.started()
+		if c.raft.State() != raft.Leader {
+			q.dispatch(ctx, c)
+		} else if batch := q.take(); len(batch) > 0 {
+			if c.index.ready.Load() != c.raft.CurrentTerm() {
 				// It may have a registry to import first, or a restored cluster to complete.
 				refuseAll(batch, errUnreadyLeader())
-			default:
-				q.commit(ctx, c.raft, batch)
+				continue
 			}
+			q.commit(ctx, c.raft, batch)
 		}
 	}
 }
@@ -236,89 +232,6 @@ func (n *Node) await(ctx context.Context, begin func() raft.Future) error {
 		err = errors.New("the node stopped leading before it knew the entry to be at a majority")
 	}
 	return unknown(err) // or a store's error, or a shutdown: the entry may be on disks
-}
-
-// forward sends a batch to the leader and waits for the outcomes. It gives the batch
-// up as unknown when the leader changes while it is under way.
-func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) {
-	var own []*pending
-	request := proposeCall{From: q.node.cfg.NodeID}
-	for _, p := range batch {
-		if p.foreign {
-			p.decide(fsm.Result{}, errNotLeader)
-			continue
-		}
-		own = append(own, p)
-		request.Commands = append(request.Commands, p.command)
-		request.Reach = append(request.Reach, p.reach)
-		request.Requests = append(request.Requests, p.request)
-	}
-	leader := c.leader.get()
-	request.To = leader.id
-	if len(own) == 0 {
-		return
-	} else if leader.id == "" || leader.id == c.index.id {
-		refuseAll(own, errNotLeader)
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
-	defer cancel()
-	stop := context.AfterFunc(leader.until(), func() {
-		pause(ctx, forwardGrace) // whoever does not lead any more says so, if it can
-		cancel()
-	})
-	defer stop()
-	reply, err := call[proposeReply](ctx, q.node.calls, leader.address, methodPropose, request)
-	switch {
-	case errors.Is(err, errNotSent):
-		refuseAll(own, errNotLeader)
-	case errors.Is(err, context.Canceled):
-		refuseAll(own, unknown(errors.New("the leader that had it does not lead any more")))
-	case err != nil:
-		refuseAll(own, unknown(fmt.Errorf("the way to the leader broke: %w", err)))
-	case len(reply.Outcomes) != len(own):
-		refuseAll(own, unknown(errors.New("the leader answered something else")))
-	default:
-		for i, p := range own {
-			p.decide(reply.Outcomes[i].open())
-		}
-	}
-}
-
-// serve queues the commands that another node forwarded and waits for the outcomes.
-func (q *proposer) serve(call proposeCall, reply *proposeReply) {
-	reply.Outcomes = make([]forwarded, len(call.Commands))
-	if q.node.started().raft.State() != raft.Leader { // they would wait behind what is forwarded from here
-		for i := range reply.Outcomes {
-			reply.Outcomes[i].Fault = faultNotLeader
-		}
-		return
-	}
-	queued := make([]*pending, len(call.Commands))
-	for i, command := range call.Commands {
-		own := &pending{command: command, reach: 1, foreign: true}
-		if i < len(call.Reach) && i < len(call.Requests) {
-			own.reach, own.request = call.Reach[i], call.Requests[i]
-		}
-		p, err := q.add(own)
-		if err != nil {
-			p = own
-			p.decide(fsm.Result{}, err)
-		}
-		queued[i] = p
-	}
-	for i, p := range queued {
-		<-p.decided // the proposer decides everything that it took in, at the latest when it ends
-		if p.err == nil {
-			reply.Outcomes[i].Result = fsm.EncodeResult(make([]byte, 0, 1024), &p.result)
-		} else {
-			reply.Outcomes[i] = forwarded{Fault: faultOf(p.err), Detail: p.err.Error()}
-			q.node.log.Warn("a forwarded command failed", "from", call.From, "requestId", p.request, "error", p.err)
-		}
-	}
-	if q.node.log.IsDebug() {
-		q.node.log.Debug("forwarded commands are carried out", "from", call.From, "requestIds", call.Requests)
-	}
 }
 
 // Propose has the cluster carry out a command and returns the machine's answer, which

@@ -1,0 +1,134 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/tesd/tesd/fsm"
+)
+
+// forwardTimeout bounds how long a batch may be under way to the leader and back.
+const forwardTimeout = 10 * time.Second
+
+// forwardGrace is how long a batch is still waited for when another node leads.
+const forwardGrace = 200 * time.Millisecond
+
+// How a node sends its commands to the leader. What arrives there waits for the entry that is under way, and
+// so do commands that wait here for company while an earlier batch is there. To wait for that batch to come
+// back, though, would be to miss the next entry, too.
+const (
+	batchesAway = 4
+	company     = 600 * time.Microsecond
+)
+
+// away are the batches that are at the leader or on the way.
+type away struct {
+	slots   chan struct{} // holds a token for each
+	batches sync.WaitGroup
+}
+
+func newAway() away { return away{slots: make(chan struct{}, batchesAway)} }
+
+// dispatch sends what is queued to the leader, and does not wait for the outcomes.
+func (q *proposer) dispatch(ctx context.Context, c *consensus) {
+	select {
+	case q.away.slots <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	if len(q.away.slots) > 1 {
+		pause(ctx, company)
+	}
+	batch := q.take()
+	q.away.batches.Go(func() {
+		defer func() { <-q.away.slots }()
+		q.forward(ctx, c, batch)
+	})
+}
+
+// forward sends a batch to the leader and waits for the outcomes. It gives the batch
+// up as unknown when the leader changes while it is under way.
+func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) {
+	var own []*pending
+	request := proposeCall{From: q.node.cfg.NodeID}
+	for _, p := range batch {
+		if p.foreign {
+			p.decide(fsm.Result{}, errNotLeader)
+			continue
+		}
+		own = append(own, p)
+		request.Commands = append(request.Commands, p.command)
+		request.Reach = append(request.Reach, p.reach)
+		request.Requests = append(request.Requests, p.request)
+	}
+	leader := c.leader.get()
+	request.To = leader.id
+	if len(own) == 0 {
+		return
+	} else if leader.id == "" || leader.id == c.index.id {
+		refuseAll(own, errNotLeader)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
+	defer cancel()
+	stop := context.AfterFunc(leader.until(), func() {
+		pause(ctx, forwardGrace) // whoever does not lead any more says so, if it can
+		cancel()
+	})
+	defer stop()
+	reply, err := call[proposeReply](ctx, q.node.calls, leader.address, methodPropose, request)
+	switch {
+	case errors.Is(err, errNotSent):
+		refuseAll(own, errNotLeader)
+	case errors.Is(err, context.Canceled):
+		refuseAll(own, unknown(errors.New("the leader that had it does not lead any more")))
+	case err != nil:
+		refuseAll(own, unknown(fmt.Errorf("the way to the leader broke: %w", err)))
+	case len(reply.Outcomes) != len(own):
+		refuseAll(own, unknown(errors.New("the leader answered something else")))
+	default:
+		for i, p := range own {
+			p.decide(reply.Outcomes[i].open())
+		}
+	}
+}
+
+// serve queues the commands that another node forwarded and waits for the outcomes.
+func (q *proposer) serve(call proposeCall, reply *proposeReply) {
+	reply.Outcomes = make([]forwarded, len(call.Commands))
+	if q.node.started().raft.State() != raft.Leader { // they would wait behind what is forwarded from here
+		for i := range reply.Outcomes {
+			reply.Outcomes[i].Fault = faultNotLeader
+		}
+		return
+	}
+	queued := make([]*pending, len(call.Commands))
+	for i, command := range call.Commands {
+		own := &pending{command: command, reach: 1, foreign: true}
+		if i < len(call.Reach) && i < len(call.Requests) {
+			own.reach, own.request = call.Reach[i], call.Requests[i]
+		}
+		p, err := q.add(own)
+		if err != nil {
+			p = own
+			p.decide(fsm.Result{}, err)
+		}
+		queued[i] = p
+	}
+	for i, p := range queued {
+		<-p.decided // the proposer decides everything that it took in, at the latest when it ends
+		if p.err == nil {
+			reply.Outcomes[i].Result = fsm.EncodeResult(make([]byte, 0, 1024), &p.result)
+		} else {
+			reply.Outcomes[i] = forwarded{Fault: faultOf(p.err), Detail: p.err.Error()}
+			q.node.log.Warn("a forwarded command failed", "from", call.From, "requestId", p.request, "error", p.err)
+		}
+	}
+	if q.node.log.IsDebug() {
+		q.node.log.Debug("forwarded commands are carried out", "from", call.From, "requestIds", call.Requests)
+	}
+}
