@@ -50,21 +50,22 @@ func held() uint64 {
 	return m[0].Value.Uint64() - m[1].Value.Uint64()
 }
 
-// account tells what a process was doing, and what holds its memory.
+// account tells what holds a process's memory, and what it was doing: the short part first, since of the
+// rest only the beginning and the end are shown.
 func account(w io.Writer) {
 	stacks := make([]byte, 64<<20)
 	all := string(stacks[:runtime.Stack(stacks, true)])
 	goroutines := strings.Split(all, "\n\n")
+	fmt.Fprintln(w, "most of the memory is held by what was made here:")
+	for _, h := range holders(5) {
+		fmt.Fprintln(w, h)
+	}
 	fmt.Fprintf(w, "of %d goroutines these were busy:\n", len(goroutines))
 	for _, g := range goroutines[1:] { // the first one is this
 		if state, _, _ := strings.Cut(g, "\n"); strings.Contains(state, "[runnable") || strings.Contains(state, "[running") {
 			lines := strings.Split(g, "\n")
 			fmt.Fprintf(w, "%s\n", strings.Join(lines[:min(len(lines), 17)], "\n"))
 		}
-	}
-	fmt.Fprintln(w, "most of the memory is held by what was made here:")
-	for _, h := range holders(5) {
-		fmt.Fprintln(w, h)
 	}
 	fmt.Fprintf(w, "\n%s\n", all)
 }
