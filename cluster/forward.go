@@ -18,36 +18,74 @@ const forwardTimeout = 10 * time.Second
 const forwardGrace = 200 * time.Millisecond
 
 // How a node sends its commands to the leader. What arrives there waits for the entry that is under way, and
-// so do commands that wait here for company while an earlier batch is there. To wait for that batch to come
-// back, though, would be to miss the next entry, too.
+// so do commands that wait here for others while an earlier batch is there. To wait for that batch to come
+// back, though, would be to miss the next entry, too. All nodes together send no more than the leader's
+// queue has room for: a batch has no more commands than an entry, and none follows while so many are under way.
 const (
-	batchesAway = 4
-	company     = 600 * time.Microsecond
+	batchesUnderWay = 4
+	coalesceDelay   = 600 * time.Microsecond
 )
 
-// away are the batches that are at the leader or on the way.
-type away struct {
-	slots   chan struct{} // holds a token for each
-	batches sync.WaitGroup
+// batches are those that are at the leader or on the way. One goroutine adds to them.
+type batches struct {
+	back chan struct{} // holds a token when there may be room for another
+	ends sync.WaitGroup
+
+	mu                     sync.Mutex
+	count, commands, bytes int
 }
 
-func newAway() away { return away{slots: make(chan struct{}, batchesAway)} }
+func newBatches() *batches { return &batches{back: make(chan struct{}, 1)} }
 
-// dispatch sends what is queued to the leader, and does not wait for the outcomes.
+// room reports whether another batch may be sent, and whether it would be the only one.
+func (b *batches) room() (ok, alone bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.count < batchesUnderWay && b.commands < entryCommands && b.bytes < entryBytes, b.count == 0
+}
+
+// add notes a batch that is sent, or with sign -1 one that is back.
+func (b *batches) add(batch []*pending, sign int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.count += sign
+	b.commands += sign * len(batch)
+	for _, p := range batch {
+		b.bytes += sign * len(p.command)
+	}
+}
+
+// send sends a batch and does not wait for it to come back.
+func (b *batches) send(batch []*pending, forward func()) {
+	b.add(batch, 1)
+	b.ends.Go(func() {
+		forward()
+		b.add(batch, -1)
+		select {
+		case b.back <- struct{}{}:
+		default:
+		}
+	})
+}
+
+// dispatch sends what is queued to the leader once there is room for it, and does not wait for the outcomes.
 func (q *proposer) dispatch(ctx context.Context, c *consensus) {
-	select {
-	case q.away.slots <- struct{}{}:
-	case <-ctx.Done():
+	ok, alone := q.underWay.room()
+	if !ok {
+		select {
+		case <-q.underWay.back:
+		case <-ctx.Done():
+			return
+		}
+	} else if !alone {
+		pause(ctx, coalesceDelay)
+	}
+	if !ok || ctx.Err() != nil || c.raft.State() == raft.Leader {
+		q.nudge() // to look again
 		return
 	}
-	if len(q.away.slots) > 1 {
-		pause(ctx, company)
-	}
 	batch := q.take()
-	q.away.batches.Go(func() {
-		defer func() { <-q.away.slots }()
-		q.forward(ctx, c, batch)
-	})
+	q.underWay.send(batch, func() { q.forward(ctx, c, batch) })
 }
 
 // forward sends a batch to the leader and waits for the outcomes. It gives the batch

@@ -33,7 +33,8 @@ const enqueueTimeout = 5 * time.Second
 type proposer struct {
 	node *Node
 	wake chan struct{} // holds a token when the queue may not be empty
-	away away
+
+	underWay *batches // to the leader
 
 	mu    sync.Mutex
 	queue []*pending
@@ -62,7 +63,7 @@ const (
 )
 
 func newProposer(n *Node) *proposer {
-	return &proposer{node: n, wake: make(chan struct{}, 1), away: newAway()}
+	return &proposer{node: n, wake: make(chan struct{}, 1), underWay: newBatches()}
 }
 
 func (p *pending) decide(result fsm.Result, err error) {
@@ -141,7 +142,7 @@ func refuseAll(batch []*pending, err error) {
 // run proposes what is queued while ctx lasts.
 func (q *proposer) run(ctx context.Context) {
 	defer q.close()
-	defer q.away.batches.Wait()
+	defer q.underWay.ends.Wait()
 	for {
 		select {
 		case <-q.wake:

@@ -26,7 +26,7 @@ func EncodeCommand(dst []byte, c Command) []byte {
 func DecodeCommand(b []byte) (Command, error) {
 	d := decoder{buf: b}
 	kind := Kind(d.byte())
-	if kind == KindBump { // of which no more is kept than the actor, with recent transactions
+	if kind == KindBump { // of which nothing is kept but with recent transactions
 		d.text = string(b)
 	}
 	c := Command{Registry: d.string(), Actor: d.string(), Key: d.string()}

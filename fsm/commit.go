@@ -32,8 +32,8 @@ func (d *draft) set(id string, s *slot) {
 // maxKept bounds, in bytes, a buffer that is kept for the next command.
 const maxKept = 1 << 20
 
-// kept returns the buffer, or none if it grew out of proportion.
-func kept(buf []byte) []byte {
+// reusable returns the buffer, or none if it grew out of proportion.
+func reusable(buf []byte) []byte {
 	if cap(buf) > maxKept {
 		return nil
 	}
@@ -43,7 +43,7 @@ func kept(buf []byte) []byte {
 // commit seals the transaction and makes it the registry's last.
 func (d *draft) commit() Result {
 	m, r, t := d.m, d.r, d.t
-	m.payload = kept(t.seal(m.payload))
+	m.payload = reusable(t.seal(m.payload))
 	r.revision, r.head, r.stamp = t.Revision, t.Hash, t.Timestamp
 	r.history.append(&m.deflater, t)
 	m.trim(r)

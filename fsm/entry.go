@@ -156,13 +156,10 @@ type deflater struct {
 	out bytes.Buffer
 }
 
-// deflate compresses src. The level trades little size for half the time. The bytes are
-// valid until the next call.
+// deflate compresses src. The level trades little size for half the time. What it returns takes no
+// more memory than it needs.
 func (d *deflater) deflate(src []byte) []byte {
 	d.out.Reset()
-	if d.out.Cap() > maxKept {
-		d.out = bytes.Buffer{}
-	}
 	if d.w == nil {
 		d.w, _ = flate.NewWriter(&d.out, flate.BestSpeed) // fails on an unknown level only
 	} else {
@@ -170,7 +167,11 @@ func (d *deflater) deflate(src []byte) []byte {
 	}
 	d.w.Write(src) // a bytes.Buffer does not fail
 	d.w.Close()
-	return d.out.Bytes()
+	packed := bytes.Clone(d.out.Bytes())
+	if d.out.Cap() > maxKept {
+		d.out = bytes.Buffer{}
+	}
+	return packed
 }
 
 // inflate returns the size bytes that src holds compressed, and an error if it

@@ -1,7 +1,6 @@
 package fsm
 
 import (
-	"bytes"
 	"fmt"
 	"iter"
 	"sort"
@@ -37,7 +36,7 @@ type history struct {
 // append adds the transaction, which follows the last one. A block that is full is sealed with d.
 func (h *history) append(d *deflater, t *Transaction) {
 	if h.tail.count >= blockTransactions || h.tail.size >= blockBytes {
-		h.tail.data = bytes.Clone(d.deflate(h.tail.data)) // in no more memory than it needs
+		h.tail.data = d.deflate(h.tail.data)
 		h.sealed = append(h.sealed, h.tail)
 		// The next block takes about as much room: growing up to it would copy it several times.
 		h.tail = block{data: make([]byte, 0, min(h.tail.size+h.tail.size/8, blockBytes))}

@@ -129,7 +129,7 @@ func (m *Machine) answer(c *Command) Result {
 		return refused(c, &Refusal{Code: CodeInvalidRequest, Item: -1, Problems: problems})
 	}
 	request := c.Op.appendRequest(m.request[:0])
-	m.request = kept(request)
+	m.request = reusable(request)
 	if c.Key == "" {
 		return m.execute(c, request)
 	}

@@ -226,7 +226,9 @@ func startWith(t *testing.T, node *fakeNode, configure func(*httpapi.Config)) *h
 	if h.server, err = httpapi.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(h.server.Handler())
+	web := httptest.NewUnstartedServer(h.server.Handler())
+	web.Listener, web.Config.ConnContext = httpapi.Listener(web.Listener), httpapi.ConnContext // as a node has it
+	web.Start()
 	t.Cleanup(web.Close)
 	t.Cleanup(h.server.Close)
 	h.url = web.URL

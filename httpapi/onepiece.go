@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 )
@@ -40,7 +41,7 @@ func (l pieceListener) Accept() (net.Conn, error) {
 // pieceConn is a connection that can hold back what is written to it. One goroutine writes.
 type pieceConn struct {
 	net.Conn
-	held *bytes.Buffer // nil unless it holds back
+	held *bytes.Buffer // what is held back; nil unless it holds back
 }
 
 // Write sends b, or holds it back.
@@ -49,6 +50,22 @@ func (c *pieceConn) Write(b []byte) (int, error) {
 		return c.held.Write(b)
 	}
 	return c.Conn.Write(b)
+}
+
+// CloseWrite ends the direction in which this side sends; net/http and an [outbox] look for it.
+func (c *pieceConn) CloseWrite() error {
+	if conn, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return conn.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// SetWriteBuffer wishes for a buffer of the system; an [outbox] looks for it.
+func (c *pieceConn) SetWriteBuffer(size int) error {
+	if conn, ok := c.Conn.(interface{ SetWriteBuffer(int) error }); ok {
+		return conn.SetWriteBuffer(size)
+	}
+	return errors.ErrUnsupported
 }
 
 // writeBody writes the body of an answer whose length is in its headers.
@@ -63,9 +80,10 @@ func (c *call) writeBody(body []byte) {
 	http.NewResponseController(c.w).Flush()
 	piece := conn.held
 	conn.held = nil
-	if _, err := conn.Write(piece.Bytes()); err != nil {
-		conn.Close() // net/http has not seen that it failed
-	}
+	_, err := conn.Write(piece.Bytes())
 	piece.Reset()
 	c.s.pieces.Put(piece)
+	if err != nil {
+		panic(http.ErrAbortHandler) // net/http has not seen that it failed, and would go on with the next request
+	}
 }

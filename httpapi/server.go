@@ -95,7 +95,7 @@ type Server struct {
 	more        chan struct{} // closed: what those wait for who need not wait
 	encodings   *encodings
 	deadlines   deadlines
-	pieces      sync.Pool // of *bytes.Buffer: answers on their way out
+	pieces      sync.Pool // of *bytes.Buffer, for answers on their way out
 
 	routes   table
 	metrics  *metrics

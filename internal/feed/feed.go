@@ -31,6 +31,7 @@ package feed
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -107,7 +108,7 @@ func (f *Feed) topic(registry string) *topic {
 	if t, ok := f.topics.Load(registry); ok {
 		return t.(*topic)
 	}
-	t, _ := f.topics.LoadOrStore(registry, newTopic())
+	t, _ := f.topics.LoadOrStore(strings.Clone(registry), newTopic()) // it may be part of a larger text
 	return t.(*topic)
 }
 

@@ -1,0 +1,43 @@
+package cluster
+
+import "testing"
+
+// TestBatchesLeaveRoom: what all followers of a large cluster have under way at most is less than the leader's
+// queue takes.
+func TestBatchesLeaveRoom(t *testing.T) {
+	const followers = 4 // as many as a cluster of five has
+	for name, tc := range map[string]struct{ commands, size, batches int }{
+		"small ones":         {1, 100, batchesUnderWay},
+		"nearly full ones":   {entryCommands - 1, 100, 2},
+		"as many as it may":  {entryCommands, 100, 1},
+		"as large as it may": {1, entryBytes, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, back := newBatches(), make(chan struct{})
+			batch := make([]*pending, tc.commands)
+			for i := range batch {
+				batch[i] = &pending{command: make([]byte, tc.size)}
+			}
+			sent := 0
+			for ok, alone := b.room(); ok; ok, alone = b.room() {
+				if alone != (sent == 0) {
+					t.Errorf("alone is %v with %d under way", alone, sent)
+				}
+				b.send(batch, func() { <-back })
+				sent++
+			}
+			if sent != tc.batches {
+				t.Errorf("%d batches are under way, want %d", sent, tc.batches)
+			}
+			if all := followers * sent * tc.commands; all > queueCommands {
+				t.Errorf("all followers have %d commands under way, the queue takes %d", all, queueCommands)
+			}
+			close(back)
+			b.ends.Wait()
+			<-b.back
+			if ok, alone := b.room(); !ok || !alone {
+				t.Errorf("room is %v, %v with nothing under way", ok, alone)
+			}
+		})
+	}
+}
