@@ -70,8 +70,11 @@ func (c *pieceConn) SetWriteBuffer(size int) error {
 
 // writeBody writes the body of an answer whose length is in its headers.
 func (c *call) writeBody(body []byte) {
-	conn, ok := c.r.Context().Value(pieceKey{}).(*pieceConn)
-	if !ok || len(body) <= onePieceAbove || len(body) > onePieceBelow {
+	var conn *pieceConn
+	if len(body) > onePieceAbove && len(body) <= onePieceBelow {
+		conn, _ = c.r.Context().Value(pieceKey{}).(*pieceConn)
+	}
+	if conn == nil {
 		c.w.Write(body) // if the caller is gone there is no one to tell
 		return
 	}

@@ -62,8 +62,8 @@ func expectations() []expectation {
 		}},
 		{leaderBumpsRate, "32/T", rate(32)},
 		{leaderBumps, "2T", func(base float64, from, at surroundings) float64 { return base + 2*at.entry(from) }},
-		{allBumpsRate, "19/T", rate(19)},
-		{allBumps, "3T", func(base float64, from, at surroundings) float64 { return base + 3*at.entry(from) }},
+		{allBumpsRate, "26/T", rate(26)},
+		{allBumps, "2.5T", func(base float64, from, at surroundings) float64 { return base + 2.5*at.entry(from) }},
 		{pushed, "1.5C+R/2", trips(0.5)},
 		{leaderless, "2.06H+10F+6R", func(_ float64, _, at surroundings) float64 {
 			return lostLeader() + 10*at.write + 6*at.trip

@@ -21,8 +21,8 @@ func TestModel(t *testing.T) {
 		singleBump:      {3, 23 + 20*(1-27.5/40)},
 		leaderBumps:     {8, 48},
 		leaderBumpsRate: {8000, 32000 / 24.0},
-		allBumps:        {12, 72},
-		allBumpsRate:    {4750, 19000 / 24.0},
+		allBumps:        {12, 62},
+		allBumpsRate:    {6500, 26000 / 24.0},
 		pushed:          {8, 18},
 		leaderless:      {900, 500*(3-math.Sqrt(3-3*math.Sqrt2/2)) + 10 + 120},
 	} {
