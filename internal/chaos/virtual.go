@@ -172,11 +172,13 @@ func (v *virtual) serve(n *clustertest.Node, node httpapi.Node) {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	f := &face{api: api, server: &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}}
+	f := &face{api: api, server: &http.Server{
+		Handler: handler, ConnContext: httpapi.ConnContext, ReadHeaderTimeout: 5 * time.Second,
+	}}
 	v.mu.Lock()
 	v.faces[n] = f
 	v.mu.Unlock()
-	go f.server.Serve(l)
+	go f.server.Serve(httpapi.Listener(l))
 }
 
 // takeFace returns the face of a node, which has none from then on; nil if it had none.
