@@ -146,10 +146,7 @@ func (q *proposer) serve(call proposeCall, reply *proposeReply) {
 	}
 	queued := make([]*pending, len(call.Commands))
 	for i, command := range call.Commands {
-		own := &pending{command: command, reach: 1, foreign: true}
-		if i < len(call.Reach) && i < len(call.Requests) {
-			own.reach, own.request = call.Reach[i], call.Requests[i]
-		}
+		own := &pending{command: command, reach: call.Reach[i], request: call.Requests[i], foreign: true}
 		p, err := q.add(own)
 		if err != nil {
 			p = own
