@@ -183,11 +183,14 @@ func (a *Archive) Check(index uint64) []error {
 	return faults
 }
 
-// note notes that a node has written an entry behind one of a term.
-func (a *Archive) note(s *archived, l *raft.Log, before uint64) {
+// note notes that a node has written an entry behind what its log has.
+func (a *Archive) note(s *archived, l *raft.Log) {
+	before, known := s.terms[l.Index-1]
 	at := place{l.Index, l.Term}
 	old := a.entries[at]
 	switch {
+	case !known:
+		a.faults = append(a.faults, fmt.Errorf("%s wrote log entry %d of term %d behind none: it has up to %d", s.node.ID, l.Index, l.Term, s.last))
 	case old == nil:
 		a.entries[at] = &entry{*l, before}
 	case old.log.Type != l.Type || !bytes.Equal(old.log.Data, l.Data):
@@ -220,7 +223,7 @@ func (s *archived) StoreLogs(logs []*raft.Log) error {
 	s.archive.mu.Lock()
 	defer s.archive.mu.Unlock()
 	for _, l := range logs {
-		s.archive.note(s, l, s.terms[l.Index-1])
+		s.archive.note(s, l)
 		s.terms[l.Index] = l.Term
 	}
 	end := logs[len(logs)-1].Index
@@ -240,20 +243,44 @@ type counted struct {
 	store   *raft.InmemStore
 }
 
-// Create begins a snapshot. What the log had up to the end of one that was given need not have
-// been committed.
+// Create begins a snapshot.
 func (s counted) Create(version raft.SnapshotVersion, index, term uint64, c raft.Configuration, cIndex uint64, t raft.Transport) (raft.SnapshotSink, error) {
-	last, err := s.store.LastIndex()
+	sink, err := s.SnapshotStore.Create(version, index, term, c, cIndex, t)
 	if err != nil {
 		return nil, err
 	}
+	return &countedSink{SnapshotSink: sink, counted: s, index: index, term: term}, nil
+}
+
+// countedSink is a snapshot that is being written. One that breaks off changes nothing.
+type countedSink struct {
+	raft.SnapshotSink
+	counted
+	index, term uint64
+	complete    bool
+}
+
+// Close completes the snapshot. What the log had up to the end of one that was given need not have
+// been committed. A second call does nothing.
+func (s *countedSink) Close() error {
+	if s.complete {
+		return nil
+	}
+	last, err := s.store.LastIndex()
+	if err != nil {
+		return err
+	}
+	if err := s.SnapshotSink.Close(); err != nil {
+		return err
+	}
+	s.complete = true
 	s.archive.mu.Lock()
-	if own, known := s.log.terms[index]; index > last || known && own != term {
+	defer s.archive.mu.Unlock()
+	if own, known := s.log.terms[s.index]; s.index > last || known && own != s.term {
 		s.archive.given++
-		s.log.terms, s.log.last = map[uint64]uint64{index: term}, index
+		s.log.terms, s.log.last = map[uint64]uint64{s.index: s.term}, s.index
 	} else {
 		s.archive.taken++
 	}
-	s.archive.mu.Unlock()
-	return s.SnapshotStore.Create(version, index, term, c, cIndex, t)
+	return nil
 }
