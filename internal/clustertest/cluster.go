@@ -151,8 +151,11 @@ func (c *Cluster) Start(n *Node) {
 	}
 }
 
-// TryStart is Start for a node that may refuse to be opened.
+// TryStart is Start for a node that may refuse to be opened, or runs.
 func (c *Cluster) TryStart(n *Node) error {
+	if err := n.lock(); err != nil {
+		return err
+	}
 	l := &life{LogStore: n.Log, StableStore: n.Stable, disk: n.Disk}
 	cfg := cluster.Config{
 		NodeID: n.ID, RaftAddress: address(n.ID), RegistryID: Registry,
@@ -178,6 +181,20 @@ func (c *Cluster) TryStart(n *Node) error {
 	return nil
 }
 
+// lock makes sure that the stores have one process, as a real log does by a lock on its file. That
+// lock outlives whatever hangs in a write, so what hung in the life before cannot come any more.
+func (n *Node) lock() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cancel != nil {
+		return fmt.Errorf("%s runs", n.ID)
+	}
+	if n.life != nil {
+		n.life.kill()
+	}
+	return nil
+}
+
 // Stop stops a node gracefully, if it runs, and returns what its Run returned.
 func (c *Cluster) Stop(n *Node) error {
 	n.mu.Lock()
@@ -187,7 +204,7 @@ func (c *Cluster) Stop(n *Node) error {
 	if cancel == nil {
 		return nil
 	}
-	defer l.end() // what hangs in a write outlives Run
+	defer l.end() // what hangs in a write outlives Run, until the next start
 	cancel()
 	return <-done
 }

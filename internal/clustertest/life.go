@@ -18,7 +18,8 @@ type life struct {
 
 var errDead = errors.New("the process is dead") // immutable
 
-// end ends the process's use of the stores. What hangs in a write may still reach the disk.
+// end ends the process's use of the stores. What hangs in a write may still reach the disk, until
+// the node starts again.
 func (l *life) end() { l.over.Store(true) }
 
 // kill is end, and what hangs in a write is lost.
