@@ -17,14 +17,11 @@ const forwardTimeout = 10 * time.Second
 // forwardGrace is how long a batch is still waited for when another node leads.
 const forwardGrace = 200 * time.Millisecond
 
-// How a node sends its commands to the leader. What arrives there waits for the entry that is under way, and
-// so do commands that wait here for others while an earlier batch is there. To wait for that batch to come
-// back, though, would be to miss the next entry, too. All nodes together send no more than the leader's
-// queue has room for: a batch has no more commands than an entry, and none follows while so many are under way.
-const (
-	batchesUnderWay = 4
-	coalesceDelay   = 600 * time.Microsecond
-)
+// How many batches a node may have under way to the leader. What arrives there waits for the entry that is under way;
+// to wait for a batch to come back would be to miss the next entry, too. All nodes together send no more
+// than the leader's queue has room for: a batch has no more commands than an entry, and none follows while
+// so many are under way.
+const batchesUnderWay = 16
 
 // batches are those that are at the leader or on the way. One goroutine adds to them.
 type batches struct {
@@ -37,11 +34,11 @@ type batches struct {
 
 func newBatches() *batches { return &batches{back: make(chan struct{}, 1)} }
 
-// room reports whether another batch may be sent, and whether it would be the only one.
-func (b *batches) room() (ok, alone bool) {
+// room reports whether another batch may be sent.
+func (b *batches) room() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.count < batchesUnderWay && b.commands < entryCommands && b.bytes < entryBytes, b.count == 0
+	return b.count < batchesUnderWay && b.commands < entryCommands && b.bytes < entryBytes
 }
 
 // add notes a batch that is sent, or with sign -1 one that is back.
@@ -70,18 +67,18 @@ func (b *batches) send(batch []*pending, forward func()) {
 
 // dispatch sends what is queued to the leader once there is room for it, and does not wait for the outcomes.
 func (q *proposer) dispatch(ctx context.Context, c *consensus) {
-	ok, alone := q.underWay.room()
-	if !ok {
+	if !q.underWay.room() {
 		select {
 		case <-q.underWay.back:
 		case <-ctx.Done():
 			return
 		}
-	} else if !alone {
-		pause(ctx, coalesceDelay)
-	}
-	if !ok || ctx.Err() != nil || c.raft.State() == raft.Leader {
 		q.nudge() // to look again
+		return
+	}
+	q.letIn()
+	if ctx.Err() != nil || c.raft.State() == raft.Leader {
+		q.nudge()
 		return
 	}
 	batch := q.take()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,9 +13,8 @@ import (
 	"github.com/tesd/tesd/fsm"
 )
 
-// What one log entry takes: everything that is queued, up to these. There is no
-// timer: while one entry is on its way to the disks the next one fills itself. A
-// larger command travels alone.
+// What one log entry takes: everything that is queued, up to these. While one entry is on its way to the
+// disks the next one fills itself. A larger command travels alone.
 const (
 	entryCommands = 1024
 	entryBytes    = 256 << 10
@@ -40,6 +40,8 @@ type proposer struct {
 	queue []*pending
 	bytes int
 	done  bool // nothing is taken in any more
+
+	company company // of the entries that this node proposes
 }
 
 // pending is a command that waits for its outcome.
@@ -86,7 +88,9 @@ func (q *proposer) add(p *pending) (*pending, error) {
 	}
 	q.queue = append(q.queue, p)
 	q.bytes += len(p.command)
-	q.nudge()
+	if n := len(q.queue); n == 1 || n >= q.company.want {
+		q.nudge()
+	}
 	return p, nil
 }
 
@@ -94,6 +98,57 @@ func (q *proposer) nudge() {
 	select {
 	case q.wake <- struct{}{}:
 	default:
+	}
+}
+
+// gather waits for the company that the next entry is to have.
+func (q *proposer) gather(ctx context.Context) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	left := time.Until(q.company.until)
+	if len(q.queue) >= q.company.want || left <= 0 {
+		q.company.want = 0
+		return
+	}
+	late := time.NewTimer(left)
+	defer late.Stop()
+	for over := false; !over && len(q.queue) < q.company.want; {
+		q.mu.Unlock()
+		select {
+		case <-q.wake:
+		case <-late.C:
+			over = true
+		case <-ctx.Done():
+			over = true
+		}
+		q.mu.Lock()
+	}
+	q.company.waited(len(q.queue))
+}
+
+// answered notes that an entry is about to be answered.
+func (q *proposer) answered(commands int, took time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.company.answered(commands, len(q.queue), took)
+}
+
+// letIn lets those come who are about to: others go first until some turns in a row have brought nobody. A timer
+// would take too long, since threads may be woken a millisecond late.
+func (q *proposer) letIn() {
+	const turns, most = 5, 200
+	queued := func() int {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return len(q.queue)
+	}
+	for had, idle, n := 0, 0, 0; idle < turns && n < most; n++ {
+		runtime.Gosched()
+		if now := queued(); now == had {
+			idle++
+		} else {
+			had, idle = now, 0
+		}
 	}
 }
 
@@ -152,7 +207,13 @@ func (q *proposer) run(ctx context.Context) {
 		c := q.node.started()
 		if c.raft.State() != raft.Leader {
 			q.dispatch(ctx, c)
-		} else if batch := q.take(); len(batch) > 0 {
+			continue
+		}
+		q.gather(ctx)
+		if ctx.Err() != nil {
+			continue
+		}
+		if batch := q.take(); len(batch) > 0 {
 			if c.index.ready.Load() != c.raft.CurrentTerm() {
 				// It may have a registry to import first, or a restored cluster to complete.
 				refuseAll(batch, errUnreadyLeader())
@@ -169,6 +230,7 @@ func (q *proposer) commit(ctx context.Context, r *raft.Raft, batch []*pending) {
 	for i, p := range batch {
 		commands[i] = p.command
 	}
+	began := time.Now()
 	response, err := q.node.apply(ctx, r, commands)
 	if err != nil {
 		refuseAll(batch, err)
@@ -178,6 +240,7 @@ func (q *proposer) commit(ctx context.Context, r *raft.Raft, batch []*pending) {
 		refuseAll(batch, unknown(errors.New("the state machine answered something else")))
 		return
 	}
+	q.answered(len(batch), time.Since(began))
 	for i, p := range batch {
 		p.decide(response[i], nil)
 	}
