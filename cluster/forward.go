@@ -21,7 +21,7 @@ const forwardGrace = 200 * time.Millisecond
 // to wait for a batch to come back would be to miss the next entry, too. All nodes together send no more
 // than the leader's queue has room for: a batch has no more commands than an entry, and none follows while
 // so many are under way.
-const batchesUnderWay = 16
+const batchesUnderWay = 8
 
 // batches are those that are at the leader or on the way. One goroutine adds to them.
 type batches struct {

@@ -14,7 +14,7 @@ import (
 
 // TestBatchesFollowEachOther: the leader is 10 ms away from a follower. What the follower takes in while a
 // batch is on the way goes after it at once, and not when the batch has come back; but no more than
-// sixteen are on the way at a time.
+// eight are on the way at a time.
 func TestBatchesFollowEachOther(t *testing.T) {
 	const distance = 10 * time.Millisecond
 	each := func(n int, apart, late time.Duration) (all []time.Duration) {
@@ -25,9 +25,9 @@ func TestBatchesFollowEachOther(t *testing.T) {
 	}
 	for name, tc := range map[string]struct{ asked, ended []time.Duration }{
 		"at once": {each(4, 2*time.Millisecond, 0), each(4, 2*time.Millisecond, distance)},
-		"sixteen at a time": { // two more wait for the first to come back
-			append(each(16, 500*time.Microsecond, 0), 8*time.Millisecond, 9*time.Millisecond),
-			append(each(16, 500*time.Microsecond, distance), 2*distance, 2*distance),
+		"eight at a time": { // two more wait for the first to come back
+			append(each(8, time.Millisecond, 0), 8*time.Millisecond, 9*time.Millisecond),
+			append(each(8, time.Millisecond, distance), 2*distance, 2*distance),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestStopDecidesBatches(t *testing.T) {
 		leader, follower := c.Leader(), c.Follower()
 		mustBump(t, follower, "api:a", "")
 		c.Net.Cut(leader.ID, follower.ID) // no answer comes back
-		const asked = 19
+		const asked = 11
 		errs := make(chan error, asked)
 		for range asked {
 			go func() {
@@ -90,8 +90,8 @@ func TestStopDecidesBatches(t *testing.T) {
 				t.Errorf("a bump ended with %v", err)
 			}
 		}
-		if unknown != 16 || refused != 3 {
-			t.Errorf("%d bumps have an unknown outcome and %d were refused, want 16 and 3", unknown, refused)
+		if unknown != 8 || refused != 3 {
+			t.Errorf("%d bumps have an unknown outcome and %d were refused, want 8 and 3", unknown, refused)
 		}
 	})
 }
