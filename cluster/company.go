@@ -1,25 +1,32 @@
 package cluster
 
-import "time"
+import (
+	"context"
+	"runtime"
+	"time"
+)
 
 // How long an entry waits for commands. It costs much that does not depend on how many it holds, and callers who
 // are answered often come again at once: so as many are waited for as the last entry had, and as came
-// while it was under way. Where callers come independently of each other that would only make them wait. There,
-// as many come while an entry is under way as before it; a try that shows this is not repeated soon.
+// while it was under way. That pays if those who wait, by how long they do, lose less than those who would miss
+// the entry win, and if all fall into step by it. Where callers come independently of each other they do not: then
+// many come while an entry is under way. A try that shows this is not repeated soon.
 const (
-	companyMost  = 64                    // an entry of so many has little to gain
-	companyLimit = 20 * time.Millisecond // from the answer on
-	fewestSkips  = 8                     // entries that do not wait after a try that failed,
-	mostSkips    = 256                   // and after the last of many
+	companyMost   = 64                    // an entry of so many has little to gain
+	companyLimit  = 20 * time.Millisecond // from the answer on
+	companyGlance = 8                     // looks in the time that an entry takes
+	fewestSkips   = 8                     // entries that do not wait after a try that failed,
+	mostSkips     = 256                   // and after the last of many
 )
 
 // company decides how many commands the next entry waits for. It is not safe for concurrent use.
 type company struct {
-	want  int       // how many are waited for
-	until time.Time // and how long
-	tried bool      // the entry that is under way waited
-	skips int       // entries until the next try
-	after int       // how many those are after a try that failed
+	want  int           // of the next entry: how many are waited for
+	until time.Time     // and how long at most
+	took  time.Duration // by the last entry
+	tried bool          // the entry that is under way waited
+	skips int           // entries until the next try
+	pause int           // how many those were after the last try that failed
 }
 
 // answered notes that an entry is about to be answered, how long it took, and how many have come meanwhile.
@@ -28,15 +35,21 @@ func (c *company) answered(commands, meanwhile int, took time.Duration) {
 	case c.tried && 4*meanwhile > commands:
 		c.fail()
 	case c.tried:
-		c.after = 0
+		c.pause /= 2
 	}
-	c.tried, c.want = false, 0
+	c.tried, c.want, c.took = false, 0, took
 	if c.skips > 0 {
 		c.skips--
 		return
 	}
 	c.want = min(commands+meanwhile, companyMost)
 	c.until = time.Now().Add(min(2*took, companyLimit))
+}
+
+// patience is how long those who are there wait without another one coming: half of what the last entry took if
+// one is there and one is not, and less the more would wait for fewer.
+func (c *company) patience(there int) time.Duration {
+	return c.took * time.Duration(c.want-there) / time.Duration(2*there)
 }
 
 // waited notes that the wait is over, and how many are there.
@@ -51,6 +64,69 @@ func (c *company) waited(came int) {
 // fail has the next entries not wait.
 func (c *company) fail() {
 	c.tried = false
-	c.after = min(max(2*c.after, fewestSkips), mostSkips)
-	c.skips = c.after
+	c.pause = min(max(2*c.pause, fewestSkips), mostSkips)
+	c.skips = c.pause
+}
+
+// gather waits for the company that the next entry is to have, if anybody is there to wait.
+func (q *proposer) gather(ctx context.Context) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	c, there := &q.company, len(q.queue)
+	if there == 0 {
+		return
+	}
+	if c.tried = false; there >= c.want || !time.Now().Before(c.until) {
+		c.want = 0
+		return
+	}
+	glance := max(c.took/companyGlance, time.Microsecond)
+	look := time.NewTimer(glance)
+	defer look.Stop()
+	last := time.Now() // somebody came
+	for there < c.want && q.bytes < entryBytes && ctx.Err() == nil {
+		q.mu.Unlock()
+		select {
+		case <-q.wake:
+		case <-look.C:
+			look.Reset(glance)
+		case <-ctx.Done():
+		}
+		q.mu.Lock()
+		now := time.Now()
+		if len(q.queue) > there {
+			there, last = len(q.queue), now
+		} else if now.Sub(last) >= c.patience(there) {
+			break
+		}
+		if !now.Before(c.until) {
+			break
+		}
+	}
+	c.waited(there)
+}
+
+// answered notes that an entry is about to be answered.
+func (q *proposer) answered(commands int, took time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.company.answered(commands, len(q.queue), took)
+}
+
+// yield lets those come who are about to: others go first until some turns in a row have brought nobody. A timer
+// would take too long, since threads may be woken a millisecond late.
+func (q *proposer) yield() {
+	const turns, limit = 5, time.Millisecond
+	queued := func() int {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return len(q.queue)
+	}
+	began, had := time.Now(), queued()
+	for idle := 0; idle < turns && had < companyMost && time.Since(began) < limit; idle++ {
+		runtime.Gosched()
+		if now := queued(); now > had {
+			had, idle = now, -1
+		}
+	}
 }

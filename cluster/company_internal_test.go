@@ -35,35 +35,49 @@ func TestCompany(t *testing.T) {
 func TestCompanyThatDoesNotCome(t *testing.T) {
 	for name, try := range map[string]func(*company){
 		"too few come":                func(c *company) { c.waited(5) },
-		"others come meanwhile":       func(c *company) { c.waited(8); c.answered(8, 3, time.Millisecond) },
-		"some come, others meanwhile": func(c *company) { c.waited(6); c.answered(6, 2, time.Millisecond) },
-		"nobody comes":                func(c *company) { c.waited(1) },
+		"nobody else comes":           func(c *company) { c.waited(1) },
+		"they come, others meanwhile": func(c *company) { c.waited(8); c.answered(8, 3, time.Millisecond) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var c company
 			next := func() (entries int) {
-				for c.answered(8, 0, time.Millisecond); c.want == 0; c.answered(8, 0, time.Millisecond) {
+				for c.want == 0 {
+					c.answered(8, 0, time.Millisecond)
 					entries++
 				}
 				return entries
 			}
-			for _, want := range []int{0, 8, 16, 32, 64, 128, 256, 256} {
-				// A try is judged by what comes with it and while it is under way.
-				if got := next(); got != want && got != want-1 {
-					t.Fatalf("%d entries did not wait; want %d", got, want)
-				}
+			next()
+			for _, want := range []int{8, 16, 32, 64, 128, 256, 256} {
 				try(&c)
+				// The entry after it is the first or, if it was judged by that, the second.
+				if skipped := next() - 1; skipped != want && skipped != want-1 {
+					t.Fatalf("%d entries did not wait; want %d", skipped, want)
+				}
 			}
-			c = company{want: 8, after: 256}
-			c.waited(7)
-			c.answered(7, 1, time.Millisecond)
-			if c.want != 8 {
-				t.Errorf("after a try that came off the next waits for %d; want 8", c.want)
+			for range 10 {
+				c.waited(8)
+				c.answered(8, 0, time.Millisecond)
 			}
 			try(&c)
-			if got := next(); got > fewestSkips {
-				t.Errorf("after that %d entries did not wait; want at most %d", got, fewestSkips)
+			if skipped := next() - 1; skipped > fewestSkips {
+				t.Errorf("after tries that came off %d entries did not wait; want at most %d", skipped, fewestSkips)
 			}
 		})
+	}
+}
+
+// TestPatience: the fewer are there and the more are not, the longer they wait.
+func TestPatience(t *testing.T) {
+	for _, tc := range []struct {
+		want, there int
+		patience    time.Duration
+	}{
+		{2, 1, 2 * time.Millisecond}, {8, 6, 4 * time.Millisecond / 6}, {64, 1, 126 * time.Millisecond}, {64, 63, 4 * time.Millisecond / 126},
+	} {
+		c := company{want: tc.want, took: 4 * time.Millisecond}
+		if got := c.patience(tc.there); got != tc.patience {
+			t.Errorf("%d of %d wait %v for another; want %v", tc.there, tc.want, got, tc.patience)
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package cluster_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -8,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/internal/clustertest"
 )
 
@@ -47,29 +51,119 @@ func TestCallersWhoComeAgainShareEntries(t *testing.T) {
 	})
 }
 
-// TestCallersWhoComeOnceDoNotWait for each other longer than for the entry that is under way and their own.
+// TestCallersWhoComeOnceDoNotWait for each other longer than for the entry that is under way and their own, however
+// many they are.
 func TestCallersWhoComeOnceDoNotWait(t *testing.T) {
+	for _, perSecond := range []int{30, 100, 300, 1000} {
+		t.Run(fmt.Sprint(perSecond), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := clustertest.New(t, 3, seeded)
+				c.Ready()
+				leader := c.Leader()
+				far(c)
+				const callers = 3000
+				rng := rand.New(rand.NewPCG(1, 1))
+				took := make([]time.Duration, callers)
+				var all sync.WaitGroup
+				for i := range callers {
+					<-time.After(time.Duration(rng.ExpFloat64() * float64(time.Second) / float64(perSecond)))
+					all.Go(func() {
+						began := time.Now()
+						mustBump(t, leader, "api:a", "")
+						took[i] = time.Since(began)
+					})
+				}
+				all.Wait()
+				slices.Sort(took)
+				if p50, p95 := took[callers/2], took[callers*95/100]; p50 > 16*time.Millisecond || p95 > 21*time.Millisecond {
+					t.Errorf("half of the bumps took up to %v, and all but a twentieth %v; an entry takes 10ms", p50, p95)
+				}
+			})
+		})
+	}
+}
+
+// TestCallersWhoTakeTheirTime hold up one who does not no more than they would if entries did not wait. Then,
+// of two, each would wait for the entry of the other as well as for its own.
+func TestCallersWhoTakeTheirTime(t *testing.T) {
+	for pause, most := range map[time.Duration]time.Duration{2: 13, 4: 15, 8: 20, 15: 16, 19: 16, 30: 14} {
+		t.Run((pause * time.Millisecond).String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := clustertest.New(t, 3, seeded)
+				c.Ready()
+				leader := c.Leader()
+				far(c)
+				ctx, cancel := context.WithCancel(t.Context())
+				var slow sync.WaitGroup
+				slow.Go(func() {
+					for ctx.Err() == nil {
+						mustBump(t, leader, "api:a", "")
+						<-time.After(pause * time.Millisecond)
+					}
+				})
+				began := time.Now()
+				const bumps = 300
+				for range bumps {
+					mustBump(t, leader, "api:a", "")
+				}
+				if each := time.Since(began) / bumps; each > most*time.Millisecond {
+					t.Errorf("a bump took %v beside a caller who pauses for %v; want at most %v", each, pause*time.Millisecond, most*time.Millisecond)
+				}
+				cancel()
+				slow.Wait()
+			})
+		})
+	}
+}
+
+// TestTheLastCaller waits for those who have gone a few times at most. If the node stops meanwhile, it is told what
+// became of its command.
+func TestTheLastCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clustertest.New(t, 3, seeded)
 		c.Ready()
 		leader := c.Leader()
 		far(c)
-		const callers = 3000
-		rng := rand.New(rand.NewPCG(1, 1))
-		took := make([]time.Duration, callers)
-		var all sync.WaitGroup
-		for i := range callers {
-			<-time.After(time.Duration(rng.ExpFloat64() * float64(time.Millisecond)))
-			all.Go(func() {
-				began := time.Now()
-				mustBump(t, leader, "api:a", "")
-				took[i] = time.Since(began)
-			})
+		crowd := func() {
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					for range 20 {
+						mustBump(t, leader, "api:a", "")
+					}
+				})
+			}
+			all.Wait()
 		}
-		all.Wait()
-		slices.Sort(took)
-		if p50, p95 := took[callers/2], took[callers*95/100]; p50 > 16*time.Millisecond || p95 > 21*time.Millisecond {
-			t.Errorf("half of the bumps took up to %v, and all but a twentieth %v; an entry takes 10ms", p50, p95)
+		crowd()
+		began := time.Now()
+		for range 10 {
+			mustBump(t, leader, "api:a", "")
+		}
+		if late := time.Since(began) - 10*10*time.Millisecond; late > 25*time.Millisecond {
+			t.Errorf("the last caller waited %v for the others", late)
+		}
+		crowd()
+		crowd() // the pause after the try that failed is over
+		revision := func(n *clustertest.Node) uint64 {
+			r, _ := n.View().Registry(clustertest.Registry)
+			return r.Revision()
+		}
+		before := revision(leader)
+		failed := make(chan error)
+		go func() {
+			_, err := leader.Propose(context.WithoutCancel(t.Context()), patch("api:a"))
+			failed <- err
+		}()
+		<-time.After(2 * time.Millisecond)
+		go c.Stop(leader)
+		err := <-failed
+		next := c.Leader(leader)
+		mustBump(t, next, "api:a", "")
+		switch after := revision(next); {
+		case err == nil && after == before+2, errors.Is(err, cluster.ErrShuttingDown) && after == before+1:
+		default:
+			t.Errorf("what waited for others while the node stopped ended with %v; the revision was %d, and is %d one bump later", err, before, after)
 		}
 	})
 }

@@ -76,13 +76,14 @@ func (q *proposer) dispatch(ctx context.Context, c *consensus) {
 		q.nudge() // to look again
 		return
 	}
-	q.letIn()
+	q.yield()
 	if ctx.Err() != nil || c.raft.State() == raft.Leader {
 		q.nudge()
 		return
 	}
-	batch := q.take()
-	q.underWay.send(batch, func() { q.forward(ctx, c, batch) })
+	if batch := q.take(); len(batch) > 0 {
+		q.underWay.send(batch, func() { q.forward(ctx, c, batch) })
+	}
 }
 
 // forward sends a batch to the leader and waits for the outcomes. It gives the batch
@@ -143,13 +144,11 @@ func (q *proposer) serve(call proposeCall, reply *proposeReply) {
 	}
 	queued := make([]*pending, len(call.Commands))
 	for i, command := range call.Commands {
-		own := &pending{command: command, reach: call.Reach[i], request: call.Requests[i], foreign: true}
-		p, err := q.add(own)
-		if err != nil {
-			p = own
-			p.decide(fsm.Result{}, err)
-		}
-		queued[i] = p
+		queued[i] = &pending{command: command, reach: call.Reach[i], request: call.Requests[i], foreign: true}
+	}
+	taken, err := q.add(queued...)
+	for _, p := range queued[taken:] {
+		p.decide(fsm.Result{}, err)
 	}
 	for i, p := range queued {
 		<-p.decided // the proposer decides everything that it took in, at the latest when it ends

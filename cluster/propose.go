@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,11 +35,10 @@ type proposer struct {
 
 	underWay *batches // to the leader
 
-	mu    sync.Mutex
-	queue []*pending
-	bytes int
-	done  bool // nothing is taken in any more
-
+	mu      sync.Mutex
+	queue   []*pending
+	bytes   int
+	done    bool    // nothing is taken in any more
 	company company // of the entries that this node proposes
 }
 
@@ -73,82 +71,40 @@ func (p *pending) decide(result fsm.Result, err error) {
 	close(p.decided)
 }
 
-// add queues a command.
-func (q *proposer) add(p *pending) (*pending, error) {
-	p.decided = make(chan struct{})
+// add queues commands and returns how many there was room for; err says what becomes of the others.
+func (q *proposer) add(commands ...*pending) (queued int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch {
-	case q.done:
-		return nil, ErrShuttingDown
-	case q.node.full.Load():
-		return nil, ErrStorageFull
-	case len(q.queue) >= queueCommands || len(q.queue) > 0 && q.bytes+len(p.command) > queueBytes:
-		return nil, ErrBusy
+	before := len(q.queue)
+	for _, p := range commands {
+		p.decided = make(chan struct{})
 	}
-	q.queue = append(q.queue, p)
-	q.bytes += len(p.command)
-	if n := len(q.queue); n == 1 || n >= q.company.want {
+	for _, p := range commands {
+		switch {
+		case q.done:
+			err = ErrShuttingDown
+		case q.node.full.Load():
+			err = ErrStorageFull
+		case len(q.queue) >= queueCommands || len(q.queue) > 0 && q.bytes+len(p.command) > queueBytes:
+			err = ErrBusy
+		}
+		if err != nil {
+			break
+		}
+		q.queue = append(q.queue, p)
+		q.bytes += len(p.command)
+		queued++
+	}
+	if now := len(q.queue); before == 0 && now > 0 || before < q.company.want && now >= q.company.want {
 		q.nudge()
 	}
-	return p, nil
+	return queued, err
 }
 
 func (q *proposer) nudge() {
 	select {
 	case q.wake <- struct{}{}:
 	default:
-	}
-}
-
-// gather waits for the company that the next entry is to have.
-func (q *proposer) gather(ctx context.Context) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	left := time.Until(q.company.until)
-	if len(q.queue) >= q.company.want || left <= 0 {
-		q.company.want = 0
-		return
-	}
-	late := time.NewTimer(left)
-	defer late.Stop()
-	for over := false; !over && len(q.queue) < q.company.want; {
-		q.mu.Unlock()
-		select {
-		case <-q.wake:
-		case <-late.C:
-			over = true
-		case <-ctx.Done():
-			over = true
-		}
-		q.mu.Lock()
-	}
-	q.company.waited(len(q.queue))
-}
-
-// answered notes that an entry is about to be answered.
-func (q *proposer) answered(commands int, took time.Duration) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.company.answered(commands, len(q.queue), took)
-}
-
-// letIn lets those come who are about to: others go first until some turns in a row have brought nobody. A timer
-// would take too long, since threads may be woken a millisecond late.
-func (q *proposer) letIn() {
-	const turns, most = 5, 200
-	queued := func() int {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		return len(q.queue)
-	}
-	for had, idle, n := 0, 0, 0; idle < turns && n < most; n++ {
-		runtime.Gosched()
-		if now := queued(); now == had {
-			idle++
-		} else {
-			had, idle = now, 0
-		}
 	}
 }
 
@@ -209,8 +165,8 @@ func (q *proposer) run(ctx context.Context) {
 			q.dispatch(ctx, c)
 			continue
 		}
-		q.gather(ctx)
-		if ctx.Err() != nil {
+		if q.gather(ctx); ctx.Err() != nil || c.raft.State() != raft.Leader {
+			q.nudge() // to look again
 			continue
 		}
 		if batch := q.take(); len(batch) > 0 {
@@ -335,8 +291,7 @@ func (n *Node) elsewhere(err error) bool {
 
 // attempt proposes a command once.
 func (n *Node) attempt(ctx context.Context, p *pending) (fsm.Result, error) {
-	p, err := n.proposer.add(p)
-	if err != nil {
+	if _, err := n.proposer.add(p); err != nil {
 		return fsm.Result{}, err
 	}
 	select {

@@ -3,6 +3,7 @@ package clustertest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/raft"
@@ -249,38 +250,46 @@ func (s counted) Create(version raft.SnapshotVersion, index, term uint64, c raft
 	if err != nil {
 		return nil, err
 	}
-	return &countedSink{SnapshotSink: sink, counted: s, index: index, term: term}, nil
+	return &countedSink{SnapshotSink: sink, by: s, index: index, term: term}, nil
 }
 
 // countedSink is a snapshot that is being written. One that breaks off changes nothing.
 type countedSink struct {
 	raft.SnapshotSink
-	counted
+	by          counted
 	index, term uint64
 	complete    bool
 }
 
-// Close completes the snapshot. What the log had up to the end of one that was given need not have
-// been committed. A second call does nothing.
+// Close completes the snapshot, unless it is there without that being known. What the log had up to the end of
+// one that was given need not have been committed. A second call does nothing.
 func (s *countedSink) Close() error {
 	if s.complete {
 		return nil
 	}
-	last, err := s.store.LastIndex()
+	last, err := s.by.store.LastIndex()
 	if err != nil {
 		return err
 	}
-	if err := s.SnapshotSink.Close(); err != nil {
-		return err
+	failed := s.SnapshotSink.Close()
+	if failed != nil && !s.kept() {
+		return failed
 	}
 	s.complete = true
-	s.archive.mu.Lock()
-	defer s.archive.mu.Unlock()
-	if own, known := s.log.terms[s.index]; s.index > last || known && own != s.term {
-		s.archive.given++
-		s.log.terms, s.log.last = map[uint64]uint64{s.index: s.term}, s.index
+	log, archive := s.by.log, s.by.archive
+	archive.mu.Lock()
+	defer archive.mu.Unlock()
+	if own, known := log.terms[s.index]; s.index > last || known && own != s.term {
+		archive.given++
+		log.terms, log.last = map[uint64]uint64{s.index: s.term}, s.index
 	} else {
-		s.archive.taken++
+		archive.taken++
 	}
-	return nil
+	return failed
+}
+
+// kept reports whether the snapshot is there.
+func (s *countedSink) kept() bool {
+	all, _ := s.by.List() // never fails
+	return slices.ContainsFunc(all, func(m *raft.SnapshotMeta) bool { return m.Index == s.index && m.Term == s.term })
 }

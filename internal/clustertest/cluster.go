@@ -44,6 +44,7 @@ type Node struct {
 	Stable    raft.StableStore // and its term and vote
 
 	mu     sync.Mutex
+	held   bool // its stores, by a process that runs
 	life   *life
 	node   *cluster.Node      // the one that was started last
 	cancel context.CancelFunc // nil while it does not run
@@ -159,7 +160,7 @@ func (c *Cluster) TryStart(n *Node) error {
 	l := &life{LogStore: n.Log, StableStore: n.Stable, disk: n.Disk}
 	cfg := cluster.Config{
 		NodeID: n.ID, RaftAddress: address(n.ID), RegistryID: Registry,
-		Storage: &cluster.Storage{Log: l, Stable: l, Snapshots: n.Snapshots},
+		Storage: &cluster.Storage{Log: l, Stable: l, Snapshots: lifeSnapshots{n.Snapshots, l}},
 		Network: host{c.Net, n.ID},
 	}
 	for _, peer := range c.Nodes[:c.founders] {
@@ -170,6 +171,7 @@ func (c *Cluster) TryStart(n *Node) error {
 	}
 	node, err := cluster.Open(cfg)
 	if err != nil {
+		n.unlock()
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -177,22 +179,32 @@ func (c *Cluster) TryStart(n *Node) error {
 	n.mu.Lock()
 	n.life, n.node, n.cancel, n.done = l, node, cancel, done
 	n.mu.Unlock()
-	go func() { done <- node.Run(ctx) }()
+	go func() {
+		err := node.Run(ctx)
+		n.unlock()
+		done <- err
+	}()
 	return nil
 }
 
-// lock makes sure that the stores have one process, as a real log does by a lock on its file. That
-// lock outlives whatever hangs in a write, so what hung in the life before cannot come any more.
+// lock gives the stores to one process, as a real log does by a lock on its file. That lock outlives whatever
+// hangs in a write, so what hung in the process before cannot come any more.
 func (n *Node) lock() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.cancel != nil {
+	if n.held {
 		return fmt.Errorf("%s runs", n.ID)
 	}
-	if n.life != nil {
+	if n.held = true; n.life != nil {
 		n.life.kill()
 	}
 	return nil
+}
+
+func (n *Node) unlock() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.held = false
 }
 
 // Stop stops a node gracefully, if it runs, and returns what its Run returned.

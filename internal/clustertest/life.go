@@ -64,3 +64,35 @@ func (l *life) SetUint64(key []byte, value uint64) error {
 	}
 	return l.StableStore.SetUint64(key, value)
 }
+
+// lifeSnapshots are the snapshots that a process has.
+type lifeSnapshots struct {
+	raft.SnapshotStore
+	life *life
+}
+
+// Create begins a snapshot.
+func (s lifeSnapshots) Create(version raft.SnapshotVersion, index, term uint64, c raft.Configuration, cIndex uint64, t raft.Transport) (raft.SnapshotSink, error) {
+	if s.life.over.Load() {
+		return nil, errDead
+	}
+	sink, err := s.SnapshotStore.Create(version, index, term, c, cIndex, t)
+	if err != nil {
+		return nil, err
+	}
+	return lifeSink{sink, s.life}, nil
+}
+
+// lifeSink is a snapshot that a process writes.
+type lifeSink struct {
+	raft.SnapshotSink
+	life *life
+}
+
+// Close finishes the snapshot.
+func (s lifeSink) Close() error {
+	if s.life.over.Load() {
+		return errDead
+	}
+	return s.SnapshotSink.Close()
+}
