@@ -61,7 +61,7 @@ func TestCallersWhoComeOnceDoNotWait(t *testing.T) {
 				c.Ready()
 				leader := c.Leader()
 				far(c)
-				const callers = 3000
+				const callers = 1000
 				rng := rand.New(rand.NewPCG(1, 1))
 				took := make([]time.Duration, callers)
 				var all sync.WaitGroup
