@@ -7,10 +7,10 @@ import (
 )
 
 // How long an entry waits for commands. It costs much that does not depend on how many it holds, and callers who
-// are answered often come again at once: so as many are waited for as the last entry had, and as came
-// while it was under way. That pays if those who wait, by how long they do, lose less than those who would miss
-// the entry win, and if all fall into step by it. Where callers come independently of each other they do not: then
-// many come while an entry is under way. A try that shows this is not repeated soon.
+// are answered often come again at once. So it waits for as many as the last one had and as came while that
+// was under way, if those who are there lose less by it than the others win. All fall into step then.
+// Callers who come independently of each other do not: many of them come while an entry is under way. A try
+// that shows this is not repeated soon.
 const (
 	companyMost   = 64                    // an entry of so many has little to gain
 	companyLimit  = 20 * time.Millisecond // from the answer on
