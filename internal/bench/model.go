@@ -60,8 +60,8 @@ func expectations() []expectation {
 		{singleBump, "2F+R+v", func(base float64, from, at surroundings) float64 {
 			return base + at.entry(from) + pauseWait(at.trip)
 		}},
-		{leaderBumpsRate, "32/T", rate(32)},
-		{leaderBumps, "2T", func(base float64, from, at surroundings) float64 { return base + 2*at.entry(from) }},
+		{leaderBumpsRate, "64/T", rate(64)},
+		{leaderBumps, "T", func(base float64, from, at surroundings) float64 { return base + at.entry(from) }},
 		{allBumpsRate, "26/T", rate(26)},
 		{allBumps, "2.5T", func(base float64, from, at surroundings) float64 { return base + 2.5*at.entry(from) }},
 		{pushed, "1.5C+R/2", trips(0.5)},
