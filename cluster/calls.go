@@ -28,8 +28,8 @@ const (
 
 type (
 	// proposeCall carries commands to the leader, encoded as the log has them, and how
-	// many entities each may move; the three lists are as long as each other. To is who the sender takes for the leader: at its address
-	// may be the leader of another cluster by now.
+	// many entities each may move; the three lists are as long as each other. To is who the
+	// sender takes for the leader: at its address may be the leader of another cluster by now.
 	proposeCall struct {
 		To       raft.ServerID
 		From     string // node id

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,5 +80,46 @@ func TestPatience(t *testing.T) {
 		if got := c.patience(tc.there); got != tc.patience {
 			t.Errorf("%d of %d wait %v for another; want %v", tc.there, tc.want, got, tc.patience)
 		}
+	}
+}
+
+// TestGather: one who is there waits for another until that one comes, for as long as pays, and not when the node stops.
+func TestGather(t *testing.T) {
+	const took = 8 * time.Millisecond
+	for name, tc := range map[string]struct {
+		until, comes, stops, waits time.Duration
+		there                      int
+	}{
+		"another one comes":         {until: time.Second, comes: 3 * time.Millisecond, waits: 3 * time.Millisecond, there: 2},
+		"nobody comes":              {until: time.Second, waits: took / 2, there: 1},
+		"it is late":                {until: 2 * time.Millisecond, waits: 2 * time.Millisecond, there: 1},
+		"it is too late":            {until: -time.Millisecond, there: 1},
+		"the node stops":            {until: time.Second, stops: time.Millisecond, waits: time.Millisecond, there: 1},
+		"the other is there before": {until: time.Second, comes: -1, there: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := newProposer(&Node{})
+				come := func() { q.add(&pending{command: []byte("x")}) }
+				come()
+				if tc.comes < 0 {
+					come()
+				} else if tc.comes > 0 {
+					time.AfterFunc(tc.comes, come)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tc.stops > 0 {
+					time.AfterFunc(tc.stops, cancel)
+				}
+				<-q.wake
+				q.company = company{want: 2, until: time.Now().Add(tc.until), took: took}
+				began := time.Now()
+				q.gather(ctx)
+				if waited := time.Since(began); waited != tc.waits || len(q.queue) != tc.there {
+					t.Errorf("after %v there are %d; want %d after %v", waited, len(q.queue), tc.there, tc.waits)
+				}
+			})
+		})
 	}
 }

@@ -15,23 +15,24 @@ import (
 	"github.com/tesd/tesd/internal/clustertest"
 )
 
-// far has all nodes 5 ms away from each other, so that an entry takes 10 ms.
-func far(c *clustertest.Cluster) {
+// distant returns a cluster, and its leader, of nodes that are 5 ms away from each other: an entry takes 10 ms.
+func distant(t *testing.T) (*clustertest.Cluster, *clustertest.Node) {
+	c := clustertest.New(t, 3, seeded)
+	c.Ready()
+	leader := c.Leader()
 	for _, a := range c.Nodes {
 		for _, b := range c.Nodes {
 			c.Net.Delay(a.ID, b.ID, func() time.Duration { return 5 * time.Millisecond })
 		}
 	}
+	return c, leader
 }
 
 // TestCallersWhoComeAgainShareEntries: eight callers who bump again and again are in each entry, all of them,
 // though they begin one after the other.
 func TestCallersWhoComeAgainShareEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := clustertest.New(t, 3, seeded)
-		c.Ready()
-		leader := c.Leader()
-		far(c)
+		_, leader := distant(t)
 		const callers, rounds = 8, 50
 		before := leader.View().Index()
 		var all sync.WaitGroup
@@ -57,10 +58,7 @@ func TestCallersWhoComeOnceDoNotWait(t *testing.T) {
 	for _, perSecond := range []int{30, 100, 300, 1000} {
 		t.Run(fmt.Sprint(perSecond), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := clustertest.New(t, 3, seeded)
-				c.Ready()
-				leader := c.Leader()
-				far(c)
+				_, leader := distant(t)
 				const callers = 1000
 				rng := rand.New(rand.NewPCG(1, 1))
 				took := make([]time.Duration, callers)
@@ -89,10 +87,7 @@ func TestCallersWhoTakeTheirTime(t *testing.T) {
 	for pause, most := range map[time.Duration]time.Duration{2: 13, 4: 15, 8: 20, 15: 16, 19: 16, 30: 14} {
 		t.Run((pause * time.Millisecond).String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := clustertest.New(t, 3, seeded)
-				c.Ready()
-				leader := c.Leader()
-				far(c)
+				_, leader := distant(t)
 				ctx, cancel := context.WithCancel(t.Context())
 				var slow sync.WaitGroup
 				slow.Go(func() {
@@ -120,10 +115,7 @@ func TestCallersWhoTakeTheirTime(t *testing.T) {
 // became of its command.
 func TestTheLastCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := clustertest.New(t, 3, seeded)
-		c.Ready()
-		leader := c.Leader()
-		far(c)
+		c, leader := distant(t)
 		crowd := func() {
 			var all sync.WaitGroup
 			for range 8 {

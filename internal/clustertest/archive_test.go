@@ -1,7 +1,9 @@
 package clustertest
 
 import (
+	"errors"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -71,6 +73,20 @@ func TestSnapshotThatIsGiven(t *testing.T) {
 	}
 	write(t, n, 4, 2)
 	if len(a.faults) != 1 || !strings.Contains(a.faults[0].Error(), "n1 wrote log entry 4 of term 2 behind none") {
+		t.Errorf("the archive says %v", a.faults)
+	}
+}
+
+// TestSnapshotThatIsThereAllTheSame: its sync failed, and yet the node goes on from it.
+func TestSnapshotThatIsThereAllTheSame(t *testing.T) {
+	a, n := archivedNode(t, 3)
+	sink := begin(t, n, 9, 2)
+	n.Disk.FailAt(1, true, syscall.EIO)
+	if err := sink.Close(); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("finishing the snapshot: %v", err)
+	}
+	write(t, n, 10, 2)
+	if len(a.faults) > 0 {
 		t.Errorf("the archive says %v", a.faults)
 	}
 }

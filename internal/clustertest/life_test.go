@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -37,4 +38,20 @@ func TestWriteThatHangsOverAStart(t *testing.T) {
 			t.Errorf("log entry %d is the one that hung", next.Index)
 		}
 	})
+}
+
+// TestSnapshotOfADeadProcess is never finished.
+func TestSnapshotOfADeadProcess(t *testing.T) {
+	_, n := archivedNode(t, 3)
+	l := &life{disk: n.Disk}
+	alive := n.Snapshots
+	n.Snapshots = lifeSnapshots{alive, l}
+	sink := begin(t, n, 9, 2)
+	l.end()
+	if err := sink.Close(); !errors.Is(err, errDead) {
+		t.Errorf("finishing it: %v", err)
+	}
+	if all, err := alive.List(); err != nil || len(all) > 0 {
+		t.Errorf("there are %d snapshots, %v", len(all), err)
+	}
 }
