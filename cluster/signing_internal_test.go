@@ -1,0 +1,29 @@
+package cluster
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"testing"
+)
+
+// TestSigner signs with two keys in turn and at once, as the standard library does with each by itself.
+func TestSigner(t *testing.T) {
+	var s signer
+	var all sync.WaitGroup
+	for worker := range 4 {
+		all.Go(func() {
+			for i := range 200 {
+				key, message := fmt.Appendf(nil, "key %d", (worker+i/3)%2), fmt.Append(nil, "message ", worker, i)
+				mac := hmac.New(sha256.New, key)
+				mac.Write(message)
+				if got := s.sign([]byte("before"), key, message); !bytes.Equal(got, mac.Sum([]byte("before"))) {
+					t.Errorf("%s of %s is %x; want %x", message, key, got, mac.Sum([]byte("before")))
+				}
+			}
+		})
+	}
+	all.Wait()
+}
