@@ -137,6 +137,10 @@ func TestTheLastCaller(t *testing.T) {
 		}
 		crowd()
 		crowd() // the pause after the try that failed is over
+		revision := func(n *clustertest.Node) uint64 {
+			r, _ := n.View().Registry(clustertest.Registry)
+			return r.Revision()
+		}
 		before := revision(leader)
 		failed := make(chan error)
 		go func() {

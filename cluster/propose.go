@@ -46,7 +46,7 @@ type proposer struct {
 type pending struct {
 	command []byte
 	reach   int          // how many entities it may move
-	origin  Origin       // of the request that it came with
+	request string       // the id of the request that it came with, for the log
 	foreign bool         // another node forwarded it: it is not forwarded again
 	taken   atomic.Int32 // one of the below
 	decided chan struct{}
@@ -108,7 +108,7 @@ func (q *proposer) nudge() {
 	}
 }
 
-// take takes what one entry may hold off the queue, leaving out what was withdrawn and what nobody waits for.
+// take takes what one entry may hold off the queue, leaving out what was withdrawn.
 func (q *proposer) take() []*pending {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -121,11 +121,7 @@ func (q *proposer) take() []*pending {
 		}
 		n++
 		q.bytes -= len(p.command)
-		switch {
-		case !p.taken.CompareAndSwap(waiting, takenUp):
-		case p.origin.gone():
-			p.decide(fsm.Result{}, errGone())
-		default:
+		if p.taken.CompareAndSwap(waiting, takenUp) {
 			batch = append(batch, p)
 			size += len(p.command)
 			reach += p.reach
@@ -265,18 +261,15 @@ func (n *Node) await(ctx context.Context, begin func() raft.Future) error {
 // is under way is [ErrUnknownOutcome].
 func (n *Node) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 	command, reach := fsm.EncodeCommand(nil, c), n.adapter.view().Reach(c)
-	patience, origin := n.patience(), origin(ctx)
+	patience := n.patience()
 	for {
-		if origin.gone() {
-			return fsm.Result{}, errGone()
-		}
 		if reason := n.unfit(); reason != "" {
 			return fsm.Result{}, notReady("%s", reason)
 		}
 		var result fsm.Result
 		err := n.unacquainted() // it could not sign the answer
 		if err == nil {
-			result, err = n.attempt(ctx, &pending{command: command, reach: reach, origin: origin})
+			result, err = n.attempt(ctx, &pending{command: command, reach: reach, request: requestID(ctx)})
 		}
 		if err == nil && result.Refusal != nil && result.Refusal.Code == fsm.CodeNotReady {
 			err = notReady("%v", result.Refusal)
