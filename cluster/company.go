@@ -113,8 +113,8 @@ func (q *proposer) answered(commands int, took time.Duration) {
 	q.company.answered(commands, len(q.queue), took)
 }
 
-// yield lets those come who are about to: others go first until some turns in a row have brought nobody. A timer
-// would take too long, since threads may be woken a millisecond late.
+// yield lets those come who are about to: others go first until some turns in a row have brought nobody, or
+// limit is over. A timer would take too long, since threads may be woken a millisecond late.
 func (q *proposer) yield() {
 	const turns, limit = 5, time.Millisecond
 	queued := func() int {

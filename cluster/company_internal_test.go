@@ -90,11 +90,11 @@ func TestGather(t *testing.T) {
 		until, comes, stops, waits time.Duration
 		there                      int
 	}{
-		"another one comes":         {until: time.Second, comes: 3 * time.Millisecond, waits: 3 * time.Millisecond, there: 2},
+		"another one comes":         {until: time.Second, comes: 3300 * time.Microsecond, waits: 3300 * time.Microsecond, there: 2},
 		"nobody comes":              {until: time.Second, waits: took / 2, there: 1},
 		"it is late":                {until: 2 * time.Millisecond, waits: 2 * time.Millisecond, there: 1},
 		"it is too late":            {until: -time.Millisecond, there: 1},
-		"the node stops":            {until: time.Second, stops: time.Millisecond, waits: time.Millisecond, there: 1},
+		"the node stops":            {until: time.Second, stops: 1300 * time.Microsecond, waits: 1300 * time.Microsecond, there: 1},
 		"the other is there before": {until: time.Second, comes: -1, there: 2},
 	} {
 		t.Run(name, func(t *testing.T) {

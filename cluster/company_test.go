@@ -53,13 +53,13 @@ func TestCallersWhoComeAgainShareEntries(t *testing.T) {
 }
 
 // TestCallersWhoComeOnceDoNotWait for each other longer than for the entry that is under way and their own, however
-// many they are.
+// many they are, but for a few at the beginning, when tries are frequent.
 func TestCallersWhoComeOnceDoNotWait(t *testing.T) {
 	for _, perSecond := range []int{30, 100, 300, 1000} {
 		t.Run(fmt.Sprint(perSecond), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				_, leader := distant(t)
-				callers := max(1000, 4*perSecond) // the tries of the first second are few of all, then
+				callers := max(1000, 4*perSecond)
 				rng := rand.New(rand.NewPCG(1, 1))
 				took := make([]time.Duration, callers)
 				var all sync.WaitGroup
@@ -72,9 +72,16 @@ func TestCallersWhoComeOnceDoNotWait(t *testing.T) {
 					})
 				}
 				all.Wait()
-				slices.Sort(took)
-				if p50, p95 := took[callers/2], took[callers*95/100]; p50 > 16*time.Millisecond || p95 > 21*time.Millisecond {
-					t.Errorf("half of the bumps took up to %v, and all but a twentieth %v; an entry takes 10ms", p50, p95)
+				early, later := took[:callers/4], took[callers/4:]
+				for _, part := range []struct {
+					bumps []time.Duration
+					most  time.Duration
+				}{{early, 28 * time.Millisecond}, {later, 21 * time.Millisecond}} {
+					slices.Sort(part.bumps)
+					n := len(part.bumps)
+					if p50, p95 := part.bumps[n/2], part.bumps[n*95/100]; p50 > 16*time.Millisecond || p95 > part.most {
+						t.Errorf("of %d bumps half took up to %v, and all but a twentieth %v; an entry takes 10ms", n, p50, p95)
+					}
 				}
 			})
 		})
@@ -84,7 +91,7 @@ func TestCallersWhoComeOnceDoNotWait(t *testing.T) {
 // TestCallersWhoTakeTheirTime hold up one who does not no more than they would if entries did not wait. Then,
 // of two, each would wait for the entry of the other as well as for its own.
 func TestCallersWhoTakeTheirTime(t *testing.T) {
-	for pause, most := range map[time.Duration]time.Duration{2: 13, 4: 15, 8: 20, 15: 16, 19: 16, 30: 14} {
+	for pause, most := range map[time.Duration]time.Duration{2: 13, 4: 15, 8: 19, 15: 16, 19: 16, 30: 14} {
 		t.Run((pause * time.Millisecond).String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				_, leader := distant(t)
@@ -111,8 +118,8 @@ func TestCallersWhoTakeTheirTime(t *testing.T) {
 	}
 }
 
-// TestTheLastCaller waits for those who have gone a few times at most. If the node stops meanwhile, it is told what
-// became of its command.
+// TestTheLastCaller waits for those who have gone a few times at most. If the node stops soon after it came, it is
+// told what became of its command.
 func TestTheLastCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, leader := distant(t)
@@ -137,10 +144,6 @@ func TestTheLastCaller(t *testing.T) {
 		}
 		crowd()
 		crowd() // the pause after the try that failed is over
-		revision := func(n *clustertest.Node) uint64 {
-			r, _ := n.View().Registry(clustertest.Registry)
-			return r.Revision()
-		}
 		before := revision(leader)
 		failed := make(chan error)
 		go func() {
@@ -155,7 +158,7 @@ func TestTheLastCaller(t *testing.T) {
 		switch after := revision(next); {
 		case err == nil && after == before+2, errors.Is(err, cluster.ErrShuttingDown) && after == before+1:
 		default:
-			t.Errorf("what waited for others while the node stopped ended with %v; the revision was %d, and is %d one bump later", err, before, after)
+			t.Errorf("a bump while the node stopped ended with %v; the revision was %d, and is %d one bump later", err, before, after)
 		}
 	})
 }

@@ -42,6 +42,8 @@ type failStop struct {
 	failed func(error)                            // told of the first failure, by whoever met it; may be nil
 	wrote  func(op operation, took time.Duration) // told of every write; may be nil
 
+	writes chan func() // taken by a goroutine that has nothing to do, see work
+
 	mu        sync.Mutex
 	err       error                   // the first failure
 	poisoned  chan struct{}           // closed with it
@@ -93,7 +95,7 @@ func (o operation) String() string {
 func openFailStop(s *Storage) (*failStop, error) {
 	f := &failStop{
 		log: s.Log, stable: s.Stable, snapshots: s.Snapshots, file: s.Name, retained: s.Retained, checked: s.Checked,
-		poisoned: make(chan struct{}), underway: make(map[*operation]struct{}),
+		writes: make(chan func()), poisoned: make(chan struct{}), underway: make(map[*operation]struct{}),
 	}
 	if f.file == "" {
 		f.file = "the log"
@@ -168,11 +170,16 @@ func (s *failStop) write(op operation, do func() error) error {
 	}
 	began := time.Now()
 	done := make(chan error, 1)
-	go func() { // outlives write only if the disk hangs
+	carryOut := func() {
 		err := guarded(do)
 		s.end(note)
 		done <- err
-	}()
+	}
+	select {
+	case s.writes <- carryOut:
+	default:
+		go carryOut() // outlives write only if the disk hangs
+	}
 	select {
 	case err = <-done:
 	case <-s.poisoned:
@@ -185,6 +192,20 @@ func (s *failStop) write(op operation, do func() error) error {
 		s.wrote(op, time.Since(began))
 	}
 	return s.failure()
+}
+
+// work carries out writes until ctx ends, one at a time: a goroutine that has done one has the stack for the next, and
+// to grow it anew for each would take longer than all else that a small write does but to wait for the disk. What
+// finds it busy, or not there yet, has a goroutine of its own.
+func (s *failStop) work(ctx context.Context) {
+	for {
+		select {
+		case carryOut := <-s.writes:
+			carryOut()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // read carries out a call that changes nothing, and returns the error of the store.

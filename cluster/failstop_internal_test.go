@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"github.com/hashicorp/raft"
 )
@@ -255,4 +257,54 @@ func TestCacheBehindAGap(t *testing.T) {
 	if err := log.GetLog(102, &raft.Log{}); err != nil {
 		t.Error(err)
 	}
+}
+
+// gate is a log whose writes are held up while it is closed.
+type gate struct {
+	raft.LogStore
+	open chan struct{}
+}
+
+func (g gate) StoreLogs(entries []*raft.Log) error {
+	<-g.open
+	return g.LogStore.StoreLogs(entries)
+}
+
+// TestWork has writes carried out by the goroutine for them and, while one of them hangs there, others beside it.
+func TestWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := raft.NewInmemStore()
+		log := gate{store, make(chan struct{})}
+		disk, err := openFailStop(&Storage{Log: log, Stable: store, Snapshots: &listed{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		worked := make(chan struct{})
+		go func() { disk.work(ctx); close(worked) }()
+		stored := make(chan error)
+		for i := range uint64(3) {
+			synctest.Wait()
+			go func() { stored <- disk.StoreLogs([]*raft.Log{{Index: i + 1, Term: 1}}) }()
+			synctest.Wait()
+			if err := disk.SetUint64([]byte("beside"), i); err != nil {
+				t.Fatal(err)
+			}
+			if i == 2 { // it ends, but not before the write
+				stop()
+				synctest.Wait()
+				select {
+				case <-worked:
+					t.Error("the goroutine for writes ended in the middle of one")
+				default:
+				}
+			}
+			log.open <- struct{}{}
+			if err := <-stored; err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-worked
+	})
 }

@@ -18,8 +18,8 @@ const forwardTimeout = 10 * time.Second
 const forwardGrace = 200 * time.Millisecond
 
 // How many batches a node may have under way to the leader. What arrives there waits for the entry that is under way;
-// to wait for a batch to come back would be to miss the next entry, too. All nodes together send no more
-// than the leader's queue has room for: a batch has no more commands than an entry, and none follows while
+// to wait for a batch to come back would be to miss the next entry, too. Four followers together send no more
+// commands than the leader's queue has room for: a batch has no more than an entry, and none follows while
 // so many are under way.
 const batchesUnderWay = 8
 
@@ -70,6 +70,7 @@ func (q *proposer) dispatch(ctx context.Context, c *consensus) {
 	if !q.underWay.room() {
 		select {
 		case <-q.underWay.back:
+		case <-c.leader.get().until().Done(): // what is under way may take until the grace is over, and this node may lead
 		case <-ctx.Done():
 			return
 		}

@@ -141,6 +141,7 @@ func (n *Node) probe(ctx context.Context, address string, request probeCall) (pr
 func (n *Node) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	group.Go(func() { n.disk.watch(n.life) })
+	group.Go(func() { n.disk.work(n.life) })
 	group.Go(func() {
 		if err := n.port.serve(); err != nil {
 			n.fail(fmt.Errorf("serving the raft port: %w", err))

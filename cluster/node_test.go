@@ -18,6 +18,12 @@ func patch(id string) fsm.Command {
 	return clustertest.Command(fsm.Bump{Scope: fsm.Patch, EntityID: id, Cascade: true})
 }
 
+// revision is that of the registry, as far as a node has come.
+func revision(n *clustertest.Node) uint64 {
+	r, _ := n.View().Registry(clustertest.Registry)
+	return r.Revision()
+}
+
 func TestBumpThroughEveryNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clustertest.New(t, 3, seeded)

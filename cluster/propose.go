@@ -301,6 +301,11 @@ func (n *Node) attempt(ctx context.Context, p *pending) (fsm.Result, error) {
 		if p.taken.CompareAndSwap(waiting, withdrawn) {
 			return fsm.Result{}, notReady("the deadline passed before the command was proposed")
 		}
+	}
+	select {
+	case <-p.decided: // at the same time
+		return p.result, p.err
+	default:
 		return fsm.Result{}, unknown(ctx.Err())
 	}
 }

@@ -1,0 +1,69 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tesd/tesd/cluster"
+	"github.com/tesd/tesd/internal/clustertest"
+)
+
+// TestCallerWhoGoes before its command is proposed: nobody carries it out, neither once the entry before it is done nor
+// when there is a leader again.
+func TestCallerWhoGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, leader := distant(t)
+		follower := c.Follower()
+		proposed := func(n *clustertest.Node, caller context.Context) chan error {
+			failed := make(chan error, 1)
+			go func() {
+				_, err := n.Current().Propose(caller, patch("api:a"))
+				failed <- err
+			}()
+			synctest.Wait()
+			return failed
+		}
+		refused := func(failed chan error) {
+			t.Helper()
+			began := time.Now()
+			if err := <-failed; !errors.Is(err, cluster.ErrNotReady) {
+				t.Errorf("the caller who went is told %v", err)
+			}
+			if took := time.Since(began); took > 50*time.Millisecond {
+				t.Errorf("what nobody waits for was given up after %v", took)
+			}
+		}
+		before := revision(leader)
+		caller, leave := context.WithCancel(t.Context())
+		first := proposed(leader, t.Context())
+		queued := proposed(leader, caller)
+		leave()
+		refused(queued)
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+		for _, n := range c.Nodes {
+			if n != follower {
+				c.Stop(n)
+			}
+		}
+		caller, leave = context.WithCancel(t.Context())
+		waiting := proposed(follower, caller)
+		<-time.After(time.Second)
+		leave()
+		refused(waiting)
+		for _, n := range c.Nodes {
+			if n != follower {
+				c.Start(n)
+			}
+		}
+		c.Ready()
+		mustBump(t, c.Leader(), "api:a", "")
+		if after := revision(c.Leader()); after != before+2 {
+			t.Errorf("the revision was %d, and is %d after two bumps that somebody waited for", before, after)
+		}
+	})
+}
