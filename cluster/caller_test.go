@@ -50,6 +50,7 @@ func TestCallerWhoGoes(t *testing.T) {
 				c.Stop(n)
 			}
 		}
+		c.Wait("the node that is left still knows a leader", time.Minute, func() bool { return follower.Current().Leader() == "" })
 		caller, leave = context.WithCancel(t.Context())
 		waiting := proposed(follower, caller)
 		<-time.After(time.Second)
