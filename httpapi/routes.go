@@ -58,11 +58,13 @@ func routes() []route {
 type table struct {
 	lines []line
 	plain map[string]*line // those whose pattern is a path, by it
+	open  []*line          // those whose pattern is a path but for its end, which may be long
 }
 
 // line is the routes of one pattern.
 type line struct {
 	segments []string // the pattern's
+	start    string   // of the pattern, up to its variable
 	scoped   bool     // about a registry
 	routes   []route
 	allow    string // the value of the Allow header
@@ -86,8 +88,13 @@ func newTable() table {
 		}
 	}
 	for i := range t.lines {
-		if l := &t.lines[i]; !strings.Contains(l.routes[0].pattern, "{") {
-			t.plain[l.routes[0].pattern] = l
+		l := &t.lines[i]
+		start, variable, ok := strings.Cut(l.routes[0].pattern, "{")
+		l.start = start
+		if !ok {
+			t.plain[start] = l
+		} else if strings.HasSuffix(variable, "...}") {
+			t.open = append(t.open, l)
 		}
 	}
 	return t
@@ -96,8 +103,8 @@ func newTable() table {
 // find looks up what a request is for and notes it in the call: route, registry and
 // the variable part of the path.
 func (t table) find(c *call, defaultRegistry string) error {
-	if l := t.plain[c.r.URL.Path]; l != nil && c.r.URL.RawPath == "" { // most requests need no more
-		c.registry = defaultRegistry
+	if l, tail := t.atOnce(c.r.URL); l != nil {
+		c.registry, c.tail = defaultRegistry, tail
 		return c.take(l)
 	}
 	notFound := &failure{code: client.CodeNotFound, message: "there is no such route"}
@@ -125,6 +132,22 @@ func (t table) find(c *call, defaultRegistry string) error {
 		return c.take(l)
 	}
 	return notFound
+}
+
+// atOnce finds the line of a path in which nothing is escaped, as most are; nil if it takes more than that.
+func (t table) atOnce(u *url.URL) (l *line, tail string) {
+	if u.RawPath != "" {
+		return nil, ""
+	}
+	if l = t.plain[u.Path]; l != nil {
+		return l, ""
+	}
+	for _, l := range t.open {
+		if tail, ok := strings.CutPrefix(u.Path, l.start); ok && tail != "" && !strings.Contains(tail, "/") && tail[0] != '.' {
+			return l, tail
+		}
+	}
+	return nil, ""
 }
 
 // take notes the route that the call's method has on a line.

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -75,7 +77,7 @@ type Config struct {
 
 	Version      string           // of this build, for metrics and the OpenAPI document; default "(devel)"
 	Now          func() time.Time // the clock of lifecycles and durations; default time.Now
-	NewRequestID func() string    // names requests that come without an id; default crypto/rand.Text
+	NewRequestID func() string    // names requests that come without an id; default 128 random bits
 }
 
 // Server answers HTTP requests. It is safe for concurrent use.
@@ -132,7 +134,7 @@ func New(cfg Config) (*Server, error) {
 		s.now = time.Now
 	}
 	if s.newRequestID == nil {
-		s.newRequestID = rand.Text
+		s.newRequestID = randomID
 	}
 	version := cmp.Or(cfg.Version, "(devel)")
 	s.metrics = newMetrics(s, version)
@@ -141,6 +143,12 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("describing the API: %w", err)
 	}
 	return s, nil
+}
+
+// randomID names a request. Nobody else will have had the name; it need not be hard to guess.
+func randomID() string {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 16), rand.Uint64())
+	return hex.EncodeToString(binary.BigEndian.AppendUint64(b, rand.Uint64()))
 }
 
 // Handler returns the handler of all routes.
