@@ -1,6 +1,9 @@
 package cluster
 
-import "testing"
+import (
+	"testing"
+	"testing/synctest"
+)
 
 // TestBatchesLeaveRoom: what all followers of a large cluster have under way at most is less than the leader's
 // queue takes.
@@ -37,4 +40,23 @@ func TestBatchesLeaveRoom(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDispatchWhileBatchesAreOut has a node look again at once when another one leads, though there is no room for a batch.
+func TestDispatchWhileBatchesAreOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, c := newProposer(&Node{}), &consensus{leader: newLeaderWatch()}
+		q.underWay.count = batchesUnderWay
+		c.leader.set("a", "n1")
+		go q.dispatch(t.Context(), c)
+		synctest.Wait()
+		if len(q.wake) > 0 {
+			t.Fatal("it does not wait for room")
+		}
+		c.leader.set("b", "n2")
+		synctest.Wait()
+		if len(q.wake) == 0 {
+			t.Error("it does not look again when the leader changes")
+		}
+	})
 }

@@ -139,7 +139,7 @@ func (n *Node) probe(ctx context.Context, address string, request probeCall) (pr
 // graceful stop, and otherwise the reason for which the node could not go on. It is
 // called once.
 func (n *Node) Run(ctx context.Context) error {
-	go n.disk.work(n.life) // outlives the node only if the disk hangs: not even then is it waited for
+	go n.disk.work(n.life) // not waited for: a write that hangs holds it, and nothing else does
 	var group sync.WaitGroup
 	group.Go(func() { n.disk.watch(n.life) })
 	group.Go(func() {

@@ -145,7 +145,8 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// randomID names a request. Nobody else will have had the name; it need not be hard to guess.
+// randomID names a request. Nobody else will have had the name; it need not be hard to guess, and
+// crypto/rand.Text takes four times as long.
 func randomID() string {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 16), rand.Uint64())
 	return hex.EncodeToString(binary.BigEndian.AppendUint64(b, rand.Uint64()))
