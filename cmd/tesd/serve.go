@@ -107,7 +107,10 @@ func (a *app) serve(ctx context.Context, o options) error {
 // written.
 func (a *app) logged(asJSON bool, level hclog.Level, do func(hclog.Logger) error) error {
 	buffer := newLogBuffer(a.stderr, logBufferSize)
-	log := hclog.New(&hclog.LoggerOptions{Name: "tesd", Level: level, Output: buffer, JSONFormat: asJSON})
+	log := hclog.New(&hclog.LoggerOptions{Name: "tesd", Level: level, Output: buffer})
+	if asJSON {
+		log = newJSONLog("tesd", level, buffer)
+	}
 	ctx, end := context.WithCancel(context.Background())
 	var flusher sync.WaitGroup
 	flusher.Go(func() {

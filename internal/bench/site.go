@@ -66,7 +66,7 @@ func startNode(m *lan.Machine, id, binary, dir, peers string) (n *node, err erro
 	err = m.Do(func() error {
 		p, err := startProcessWith(syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}, id, dir, binary, "serve",
 			"--node-id", id, "--data-dir", filepath.Join(dir, id), "--http", web, "--raft", fmt.Sprintf("%v:9001", m.Address),
-			"--peers", peers, "--log-level", "warn", "--insecure")
+			"--peers", peers, "--insecure")
 		n = &node{p, id, "http://" + web}
 		return err
 	})

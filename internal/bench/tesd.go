@@ -142,7 +142,7 @@ func tesdNodes(binary, dir string, ports []string, o nodeOptions) ([]*node, erro
 		id := fmt.Sprintf("n%d", i+1)
 		p, err := startProcess(id, dir, binary, "serve", "--node-id", id, "--data-dir", filepath.Join(dir, id),
 			"--http", ports[i], "--raft", ports[3+i], "--peers", strings.Join(peers, ","),
-			"--max-websocket-connections", strconv.Itoa(max(o.watchers, 100)), "--log-level", "warn")
+			"--max-websocket-connections", strconv.Itoa(max(o.watchers, 100)))
 		if err != nil {
 			return nodes, err
 		}
