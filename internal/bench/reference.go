@@ -99,8 +99,7 @@ func serveRaft(args []string) error {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	if *tuned {
-		timerslack.Choose(time.Millisecond)
-		debug.SetGCPercent(400)
+		asOurs()
 	}
 	if err := os.MkdirAll(*dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory: %w", err)
@@ -158,11 +157,21 @@ func serveRaft(args []string) error {
 	return http.ListenAndServe(*httpAddress, mux)
 }
 
-// constant is so many servers that answer the same to everyone.
-func constant(body []byte, processes int) *system {
+// asOurs sets this process as tesd sets its own: how late its threads may be woken, and when it collects garbage.
+func asOurs() {
+	timerslack.Choose(time.Millisecond)
+	debug.SetGCPercent(400)
+}
+
+// constant is so many servers that answer the same to everyone: as net/http comes, or with their processes
+// set as tesd sets its own.
+func constant(body []byte, processes int, tuned bool) *system {
 	name := "constant"
+	if tuned {
+		name += ", tuned"
+	}
 	if processes > 1 {
-		name = fmt.Sprintf("constant, %d processes", processes)
+		name += fmt.Sprintf(", %d processes", processes)
 	}
 	return &system{name, "net/http", func(ctx context.Context, dir string, o nodeOptions) (*cluster, error) {
 		return launch(ctx, "constant", dir, o, func(dir string, ports []string) (nodes []*node, err error) {
@@ -176,7 +185,7 @@ func constant(body []byte, processes int) *system {
 			}
 			for i := range processes {
 				id := fmt.Sprintf("constant%d", i+1)
-				p, err := startProcess(id, dir, self, constantCommand, "--http", ports[i], "--body", file)
+				p, err := startProcess(id, dir, self, constantCommand, "--http", ports[i], "--body", file, "--tuned="+strconv.FormatBool(tuned))
 				if err != nil {
 					return nodes, err
 				}
@@ -190,7 +199,7 @@ func constant(body []byte, processes int) *system {
 // serveConstant serves until it is killed.
 func serveConstant(args []string) error {
 	f := flag.NewFlagSet(constantCommand, flag.ContinueOnError)
-	address, file := f.String("http", "", ""), f.String("body", "", "")
+	address, file, tuned := f.String("http", "", ""), f.String("body", "", ""), f.Bool("tuned", false, "")
 	if err := f.Parse(args); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
@@ -198,8 +207,13 @@ func serveConstant(args []string) error {
 	if err != nil {
 		return fmt.Errorf("reading what to answer: %w", err)
 	}
+	if *tuned {
+		asOurs()
+	}
+	length := strconv.Itoa(len(body)) // without it net/http sends what is long in chunks, which costs both sides
 	return http.ListenAndServe(*address, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", length)
 		_, _ = w.Write(body)
 	}))
 }

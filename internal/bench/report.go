@@ -54,8 +54,8 @@ func environment(systems ...*system) map[string]string {
 	return e
 }
 
-// alternate runs the contestants in turn, rounds times, so that whatever else the machine
-// does comes to all alike. One that fails ends the benchmark; what was measured until then
+// alternate runs the contestants in turn, rounds times, each round beginning with another, so that whatever else
+// the machine does comes to all alike. One that fails ends the benchmark; what was measured until then
 // is returned with the error.
 func alternate(ctx context.Context, rounds int, contestants []contestant, progress io.Writer) ([]result, error) {
 	results := make([]result, len(contestants))
@@ -68,7 +68,9 @@ func alternate(ctx context.Context, rounds int, contestants []contestant, progre
 		}
 	}()
 	for round := range rounds {
-		for i, c := range contestants {
+		for k := range contestants {
+			i := (round + k) % len(contestants)
+			c := contestants[i]
 			figures, err := c.run(ctx)
 			if err != nil {
 				results[i].Ended = err.Error()

@@ -54,13 +54,14 @@ func scenarios(ours, peer *system) []scenario {
 		},
 		{
 			name: "read", about: "linearizable reads of an entity by 64 clients, over all nodes", clients: 64, options: nodeOptions{entities: spread},
-			contestants: []rival{on("tesd", ours, gets("")), on("constant", constant(make([]byte, 400), 1), gets(""))},
-			targets:     []target{{throughput, "tesd", "constant", true, 0.5}, {throughput, "tesd", "etcd", true, 3}},
+			contestants: []rival{on("tesd", ours, gets("")), on("constant", constant(make([]byte, 400), 1, false), gets("")),
+				on("constant, tuned", constant(make([]byte, 400), 1, true), gets(""))},
+			targets: []target{{throughput, "tesd", "constant", true, 0.5}, {throughput, "tesd", "etcd", true, 3}},
 		},
 		{
 			name: "read-stale", about: "stale reads of an entity by 64 clients, over all nodes", clients: 64, options: nodeOptions{entities: spread},
-			contestants: []rival{on("tesd", ours, gets("?consistency=stale")), on("constant", constant(make([]byte, 400), 1), gets("")),
-				on("constant, 3 processes", constant(make([]byte, 400), 3), gets(""))},
+			contestants: []rival{on("tesd", ours, gets("?consistency=stale")), on("constant", constant(make([]byte, 400), 1, false), gets("")),
+				on("constant, tuned, 3 processes", constant(make([]byte, 400), 3, true), gets(""))},
 			targets: []target{{throughput, "tesd", "constant", true, 0.8}},
 		},
 		registryScenario(ours),
@@ -120,14 +121,16 @@ func registryScenario(ours *system) scenario {
 		body = append(body[:0], answer...)
 		return read("")(c)
 	}
-	same := &system{"constant", "net/http", nil}
-	same.start = func(ctx context.Context, dir string, o nodeOptions) (*cluster, error) {
-		return constant(body, 1).start(ctx, dir, o)
+	same := func(tuned bool) *system {
+		return &system{"constant", "net/http", func(ctx context.Context, dir string, o nodeOptions) (*cluster, error) {
+			return constant(body, 1, tuned).start(ctx, dir, o)
+		}}
 	}
 	return scenario{
 		name: "read-registry", about: "reads of a registry of 41 entities by 64 clients, over all nodes", clients: 64, options: nodeOptions{entities: 40},
-		contestants: []rival{on("tesd", ours, first), on("tesd, stale", ours, read("?consistency=stale")), on("constant", same, gets(""))},
-		targets:     []target{{throughput, "tesd", "constant", true, 0.8}, {throughput, "tesd, stale", "constant", true, 0.8}},
+		contestants: []rival{on("tesd", ours, first), on("tesd, stale", ours, read("?consistency=stale")),
+			on("constant", same(false), gets("")), on("constant, tuned", same(true), gets(""))},
+		targets: []target{{throughput, "tesd", "constant", true, 0.8}, {throughput, "tesd, stale", "constant", true, 0.8}},
 	}
 }
 
