@@ -84,7 +84,11 @@ func runDistance(ctx context.Context, args []string, out io.Writer) error {
 			return o.visit(ctx, binary, dir, trip, out)
 		}})
 	}
-	r := &report{Benchmark: "distance", Environment: environment(ours), Settings: map[string]string{
+	place, err := environment(dir, ours)
+	if err != nil {
+		return err
+	}
+	r := &report{Benchmark: "distance", Environment: place, Settings: map[string]string{
 		"rounds": fmt.Sprint(o.rounds), "warm-up": o.warmup.String(), "duration": o.duration.String(),
 	}}
 	// Too far away there is no lasting leader. What was measured at less is shown all the same.

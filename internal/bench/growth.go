@@ -60,7 +60,11 @@ func runGrowth(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer c.stop()
-	r := &report{Benchmark: "growth", Environment: environment(ours), Settings: map[string]string{
+	place, err := environment(dir, ours)
+	if err != nil {
+		return err
+	}
+	r := &report{Benchmark: "growth", Environment: place, Settings: map[string]string{
 		"transactions": fmt.Sprint(o.transactions), "clients": fmt.Sprint(o.clients),
 	}}
 	figures, err := o.grow(ctx, c, out)

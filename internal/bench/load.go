@@ -155,10 +155,13 @@ func (o *loadOptions) measure(ctx context.Context, s scenario, dir string, out i
 			return figures, errors.Join(err, c.alive())
 		}})
 	}
-	r := &report{Benchmark: s.name, Environment: environment(systems...), Settings: map[string]string{
+	place, err := environment(dir, systems...)
+	if err != nil {
+		return nil, err
+	}
+	r := &report{Benchmark: s.name, Environment: place, Settings: map[string]string{
 		"clients": fmt.Sprint(s.clients), "rounds": fmt.Sprint(o.rounds), "warm-up": o.warmup.String(), "duration": o.duration.String(),
 	}}
-	var err error
 	if r.Results, err = alternate(ctx, o.rounds, contestants, out); err != nil {
 		return nil, err
 	}

@@ -42,16 +42,21 @@ type result struct {
 	Ended  string     `json:"ended,omitempty"` // why there are no more runs
 }
 
-// environment says where the figures come from.
-func environment(systems ...*system) map[string]string {
+// environment says where the figures come from; the data lie in dir.
+func environment(dir string, systems ...*system) (map[string]string, error) {
+	disk, err := disk(dir)
+	if err != nil {
+		return nil, err
+	}
 	e := map[string]string{
+		"disk":  disk,
 		"cores": fmt.Sprint(runtime.NumCPU()), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
 		"open files": fmt.Sprint(fileLimit()), "date": time.Now().UTC().Format(time.DateOnly),
 	}
 	for _, s := range systems {
 		e[s.name] = s.version
 	}
-	return e
+	return e, nil
 }
 
 // alternate runs the contestants in turn, rounds times, each round beginning with another, so that whatever else

@@ -80,7 +80,11 @@ func runWatch(ctx context.Context, args []string, out io.Writer) error {
 	if peer != nil {
 		systems = append(systems, peer)
 	}
-	r := &report{Benchmark: "watch", Environment: environment(systems...)}
+	place, err := environment(dir, systems...)
+	if err != nil {
+		return err
+	}
+	r := &report{Benchmark: "watch", Environment: place}
 	switch {
 	case o.idle:
 		err = o.holdIdle(ctx, ours, dir, r, out)
