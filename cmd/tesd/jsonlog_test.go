@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,11 @@ func TestJSONLog(t *testing.T) {
 				}
 			}
 		})
+	}
+	ours.Reset()
+	mine.Named("http").Info("it happened", "z", 1, "a", "2")
+	if want := `"z":1,"a":"2"}`; !strings.Contains(ours.String(), want) {
+		t.Errorf("a plain line is %s, want its fields as they were given: %s", &ours, want) // hclog sorts them
 	}
 	ours.Reset()
 	mine.SetLevel(hclog.Error)

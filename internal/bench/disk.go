@@ -10,8 +10,8 @@ import (
 )
 
 // disk says what a write to the disk of a directory takes that is durable: the median of appends of
-// a page, each with its fdatasync(2), as a log does it. Memory that only looks like a disk is refused: nothing
-// on it is durable, and no figure of it would be one of the systems that are compared.
+// a page, each with its fdatasync(2), as a log does it. Memory that only looks like a disk is refused: no
+// write to it is durable, so that systems would be compared by what they do not promise.
 func disk(dir string) (string, error) {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
@@ -28,7 +28,7 @@ func disk(dir string) (string, error) {
 }
 
 // syncs returns how long, in microseconds, each of so many durable appends to a file took.
-func syncs(path string, n int) (took []float64, err error) {
+func syncs(path string, n int) (took []float64, _ error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return nil, err
