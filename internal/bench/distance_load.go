@@ -2,11 +2,6 @@ package main
 
 import "context"
 
-// bumping is the body of a request to raise an entity.
-func bumping(entity string) []byte {
-	return []byte(`{"scope":"patch","entityId":"` + entity + `"}`)
-}
-
 // ask has workers send requests to some of a site's nodes in turn.
 func (s *site) ask(ctx context.Context, nodes []int, request func(w *worker) (method, path string, body []byte)) operation {
 	return func(w *worker) (int, error) {

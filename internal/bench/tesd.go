@@ -295,7 +295,7 @@ func parseMessage(text []byte) (wsMessage, error) {
 // tesdBumper returns what sends one bump to the node at url and returns its revision.
 func tesdBumper(url string, workers int) func(context.Context) (int64, error) {
 	h := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: workers}}
-	body := []byte(`{"scope":"patch","entityId":"` + entityID + `"}`)
+	body := bumping(entityID)
 	return func(ctx context.Context) (int64, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/version/bump", bytes.NewReader(body))
 		if err != nil {

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// bumping is the body of a request to raise an entity.
+func bumping(entity string) []byte {
+	return []byte(`{"scope":"patch","entityId":"` + entity + `"}`)
+}
+
+// expect sends a request that must be answered with 200.
+func (w *worker) expect(node int, method, path string, body []byte) ([]byte, error) {
+	status, answer, err := w.do(node, method, path, body)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("%s %s: status %d: %.200s", method, path, status, answer)
+	}
+	return answer, err
+}
+
+// bumps raises one of so many entities, through the leader or all nodes in turn.
+func bumps(entities int, leader bool) func(*cluster) (operation, error) {
+	return func(*cluster) (operation, error) {
+		return func(w *worker) (int, error) {
+			id := entityID
+			if entities > 1 {
+				id = spreadID(w.rng.IntN(entities))
+			}
+			node := 0
+			if !leader {
+				node = w.next()
+			}
+			_, err := w.expect(node, "POST", "/version/bump", bumping(id))
+			return 0, err
+		}, nil
+	}
+}
+
+// wide raises the entity that many others are linked to.
+func wide(*cluster) (operation, error) {
+	return func(w *worker) (int, error) {
+		_, err := w.expect(0, "POST", "/version/bump", bumping(wideID))
+		return 0, err
+	}, nil
+}
+
+// besideWide has the first client raise that entity once a second instead, which is not counted.
+func besideWide(prepare func(*cluster) (operation, error)) func(*cluster) (operation, error) {
+	return func(c *cluster) (operation, error) {
+		others, err := prepare(c)
+		if err != nil {
+			return nil, err
+		}
+		one, err := wide(c)
+		return func(w *worker) (int, error) {
+			if w.id > 0 {
+				return others(w)
+			}
+			<-time.After(time.Second)
+			if conflicts, err := one(w); err != nil {
+				return conflicts, err
+			}
+			return 0, errUncounted
+		}, err
+	}
+}
+
+// applies puts as much as a bump is into the log of the reference, at its leader.
+func applies(*cluster) (operation, error) {
+	body := bumping(spreadID(0))
+	return func(w *worker) (int, error) {
+		_, err := w.expect(0, "POST", "/apply", body)
+		return 0, err
+	}, nil
+}
+
+// gets reads an entity from all nodes in turn.
+func gets(query string) func(*cluster) (operation, error) {
+	return func(*cluster) (operation, error) {
+		return func(w *worker) (int, error) {
+			_, err := w.expect(w.next(), "GET", "/version/entities/"+spreadID(w.rng.IntN(spread))+query, nil)
+			return 0, err
+		}, nil
+	}
+}
