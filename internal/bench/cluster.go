@@ -17,14 +17,17 @@ type system struct {
 	start   func(ctx context.Context, dir string, o nodeOptions) (*cluster, error)
 }
 
-// setUp makes a directory for data below dir, builds tesd there, and finds the peer unless there is to be
-// none; then peer is nil. end removes the directory.
+// setUp makes a directory for data below dir, which must be on a disk, builds tesd there, and finds the peer
+// unless there is to be none; then peer is nil. end removes the directory.
 func setUp(ctx context.Context, dir, root, binary string, noPeer bool) (_ string, ours, peer *system, end func(), err error) {
 	if dir, err = os.MkdirTemp(dir, "bench-"); err != nil {
 		return "", nil, nil, nil, fmt.Errorf("making a temporary directory: %w", err)
 	}
 	end = func() { _ = os.RemoveAll(dir) }
-	if ours, err = tesd(ctx, root, dir); err == nil && !noPeer {
+	if err = refuseMemory(dir); err == nil { // before the build, which takes a while
+		ours, err = tesd(ctx, root, dir)
+	}
+	if err == nil && !noPeer {
 		peer, err = etcd(ctx, binary)
 	}
 	if err != nil {

@@ -9,17 +9,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// disk says what a write to the disk of a directory takes that is durable: the median of appends of
-// a page, each with its fdatasync(2), as a log does it. Memory that only looks like a disk is refused: no
-// write to it is durable, so that systems would be compared by what they do not promise.
-func disk(dir string) (string, error) {
+// refuseMemory returns an error if a directory lies in memory that only looks like a disk: no write to it is
+// durable, so that systems would be compared by what they do not promise.
+func refuseMemory(dir string) error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
-		return "", fmt.Errorf("looking at the file system of %s: %w", dir, err)
+		return fmt.Errorf("looking at the file system of %s: %w", dir, err)
 	}
 	if fs.Type == unix.TMPFS_MAGIC || fs.Type == unix.RAMFS_MAGIC {
-		return "", fmt.Errorf("%s lies in memory, where no write is durable; give --dir a directory on a disk", dir)
+		return fmt.Errorf("%s lies in memory, where no write is durable; give --dir a directory on a disk", dir)
 	}
+	return nil
+}
+
+// disk says what a write to the disk of a directory takes that is durable: the median of appends of
+// a page, each with its fdatasync(2), as a log does it.
+func disk(dir string) (string, error) {
 	took, err := syncs(filepath.Join(dir, "probe"), 200)
 	if err != nil {
 		return "", fmt.Errorf("writing to the disk: %w", err)
