@@ -63,7 +63,7 @@ type confinement struct {
 var confined = []confinement{
 	{"github.com/hashicorp/raft", []string{"cluster", "internal/memnet", "internal/clustertest", "internal/bench"}},
 	{"github.com/hashicorp/raft-boltdb", []string{"cluster", "internal/memnet", "internal/clustertest", "internal/bench"}},
-	{"go.etcd.io/bbolt", []string{"cluster", "internal/memnet", "internal/clustertest"}},
+	{"go.etcd.io/bbolt", []string{"cluster", "internal/memnet", "internal/clustertest", "internal/bench"}},
 	{"github.com/hashicorp/go-hclog", []string{"cluster", "httpapi", "cmd/tesd"}},
 	{"github.com/gorilla/websocket", []string{"client", "httpapi", "internal/chaos", "internal/bench"}},
 	{"go.etcd.io/etcd", []string{"internal/bench"}},

@@ -11,14 +11,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"github.com/tesd/tesd/internal/timerslack"
 )
 
 // The references, by which ratios tell the same on every machine: what the consensus library and its store
@@ -29,8 +27,9 @@ const (
 	constantCommand = "serve-constant"
 )
 
-// bareRaft is three nodes of the library with a state machine that counts: as it comes, or with what
-// tesd has as well, the library's cache of log entries, and the timer slack and the collector's target of its nodes.
+// bareRaft is three nodes of the library with a state machine that counts: as it comes, or set in all that
+// tesd sets (see settings), with the timer slack and the collector's target of its nodes, so that the ratio to
+// it says what tesd itself costs.
 func bareRaft(tuned bool) *system {
 	name := "bare raft"
 	if tuned {
@@ -76,20 +75,6 @@ func raftLeader(_ context.Context, nodes []*node) (int, error) {
 	return 0, errors.New("no node leads")
 }
 
-// counter is the state machine.
-type counter struct{ n uint64 }
-
-// Apply counts an entry.
-func (c *counter) Apply(*raft.Log) any { c.n++; return c.n }
-
-// Snapshot and Restore are not come to: a run is short.
-func (c *counter) Snapshot() (raft.FSMSnapshot, error) {
-	return nil, errors.New("there are no snapshots")
-}
-
-// Restore fails as Snapshot does.
-func (c *counter) Restore(io.ReadCloser) error { return errors.New("there are no snapshots") }
-
 // serveRaft is one node of the reference, until it is killed.
 func serveRaft(args []string) error {
 	f := flag.NewFlagSet(raftCommand, flag.ContinueOnError)
@@ -104,13 +89,15 @@ func serveRaft(args []string) error {
 	if err := os.MkdirAll(*dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory: %w", err)
 	}
-	store, err := raftboltdb.NewBoltStore(filepath.Join(*dir, "raft.db"))
+	s := settings(*tuned)
+	s.bolt.Path = filepath.Join(*dir, "raft.db")
+	store, err := raftboltdb.New(s.bolt)
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
 	}
 	var logs raft.LogStore = store
-	if *tuned {
-		if logs, err = raft.NewLogCache(512, store); err != nil {
+	if s.cached > 0 {
+		if logs, err = raft.NewLogCache(s.cached, store); err != nil {
 			return fmt.Errorf("opening the log: %w", err)
 		}
 	}
@@ -118,12 +105,12 @@ func serveRaft(args []string) error {
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
-	transport, err := raft.NewTCPTransport(*raftAddress, address, 3, 10*time.Second, io.Discard)
+	transport, err := raft.NewTCPTransportWithConfig(*raftAddress, address, &s.transport)
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
-	cfg := raft.DefaultConfig()
-	cfg.LocalID, cfg.LogOutput, cfg.SnapshotThreshold = raft.ServerID(*id), io.Discard, 1<<40
+	cfg := s.raft
+	cfg.LocalID = raft.ServerID(*id)
 	snapshots := raft.NewDiscardSnapshotStore()
 	var members raft.Configuration
 	for i, peer := range strings.Split(*peers, ",") {
@@ -132,7 +119,7 @@ func serveRaft(args []string) error {
 	if err := raft.BootstrapCluster(cfg, logs, store, snapshots, transport, members); err != nil {
 		return fmt.Errorf("bootstrapping: %w", err)
 	}
-	node, err := raft.NewRaft(cfg, &counter{}, logs, store, snapshots, transport)
+	node, err := raft.NewRaft(cfg, s.machine, logs, store, snapshots, transport)
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)
 	}
@@ -155,12 +142,6 @@ func serveRaft(args []string) error {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 	})
 	return http.ListenAndServe(*httpAddress, mux)
-}
-
-// asOurs sets this process as tesd sets its own: how late its threads may be woken, and when it collects garbage.
-func asOurs() {
-	timerslack.Choose(time.Millisecond)
-	debug.SetGCPercent(400)
 }
 
 // constant is so many servers that answer the same to everyone: as net/http comes, or with their processes
