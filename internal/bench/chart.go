@@ -28,8 +28,8 @@ func runChart(_ context.Context, args []string, _ io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("reading the figures: %w", err)
 	}
-	var reports []report
-	if err := json.Unmarshal(text, &reports); err != nil {
+	reports, err := savedIn(text)
+	if err != nil {
 		return fmt.Errorf("reading the figures of %s, which are to be those of load: %w", from, err)
 	}
 	c, err := chartOf(reports)
@@ -40,6 +40,22 @@ func runChart(_ context.Context, args []string, _ io.Writer) error {
 		return fmt.Errorf("saving the chart: %w", err)
 	}
 	return nil
+}
+
+// savedIn reads reports that were saved, but for their targets: those of older files were sentences.
+func savedIn(text []byte) ([]report, error) {
+	var saved []struct {
+		report
+		Targets json.RawMessage `json:"targets"`
+	}
+	if err := json.Unmarshal(text, &saved); err != nil {
+		return nil, err
+	}
+	var reports []report
+	for _, s := range saved {
+		reports = append(reports, s.report)
+	}
+	return reports, nil
 }
 
 // A chart is groups of bars, each group with an axis of its own.

@@ -77,6 +77,19 @@ func TestChartFromFile(t *testing.T) {
 	if text, err := os.ReadFile(to); err != nil || !strings.HasPrefix(string(text), "<svg") {
 		t.Errorf("the file: %.20s, %v", text, err)
 	}
+	for _, targets := range []any{[]string{"target reached: p50"}, []standing{{Figure: typical, Rounds: 1}}} {
+		var older []map[string]any
+		if text, err := json.Marshal(saved()); err != nil || json.Unmarshal(text, &older) != nil {
+			t.Fatal(err)
+		}
+		older[0]["targets"] = targets
+		if err := saveJSON(from, older); err != nil {
+			t.Fatal(err)
+		}
+		if err := runChart(t.Context(), []string{"--json", from, "--out", to}, io.Discard); err != nil {
+			t.Errorf("with targets like %v: %v", targets, err)
+		}
+	}
 	if err := saveJSON(from, []report{{Benchmark: "watch"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -164,7 +164,7 @@ func (l loop) figures(tallies []tally) ([]figure, error) {
 		{typical, "ms", ms(percentile(all, 50))},
 		{rare, "ms", ms(percentile(all, 99))},
 		{"max", "ms", ms(percentile(all, 100))},
-		{"errors", "", float64(sum.errors)},
+		{failures, "", float64(sum.errors)},
 		{"conflicts", "", float64(sum.conflicts)},
 	}, nil
 }

@@ -40,22 +40,6 @@ func (r rival) by(clients int) rival {
 	return r
 }
 
-// A target says what the ratio of a figure between two of a scenario's rivals should be, or, with nothing
-// to compare with, the figure itself.
-type target struct {
-	figure    string
-	of, over  string
-	atLeast   bool
-	threshold float64
-}
-
-// Names of figures that targets are about.
-const (
-	throughput = "operations/s"
-	typical    = "p50"
-	rare       = "p99"
-)
-
 // loadOptions are the flags of the benchmark.
 type loadOptions struct {
 	loop
@@ -173,34 +157,4 @@ func (o *loadOptions) measure(ctx context.Context, s scenario, dir string, out i
 		fmt.Fprintln(out, r.Targets[len(r.Targets)-1])
 	}
 	return r, nil
-}
-
-// judge says in a line how a target stands.
-func (t target) judge(results []result) string {
-	value := func(name string) float64 {
-		for _, r := range results {
-			if r.Name == name {
-				return valueOf(r.Median, t.figure)
-			}
-		}
-		return 0
-	}
-	of, over := value(t.of), 1.0
-	if t.over != "" {
-		over = value(t.over)
-	}
-	if over == 0 || of == 0 {
-		return strings.TrimSuffix(fmt.Sprintf("target: %s of %s to %s", t.figure, t.of, t.over), " to ") + " was not measured"
-	}
-	got, sign, verdict := of/over, "at most", "MISSED"
-	if t.atLeast {
-		sign = "at least"
-	}
-	if t.atLeast == (got >= t.threshold) || got == t.threshold {
-		verdict = "reached"
-	}
-	if t.over == "" {
-		return fmt.Sprintf("target %s: %s of %s is %s, wanted %s %s", verdict, t.figure, t.of, number(got), sign, number(t.threshold))
-	}
-	return fmt.Sprintf("target %s: %s of %s is %.2f times that of %s, wanted %s %.2f", verdict, t.figure, t.of, got, t.over, sign, t.threshold)
 }

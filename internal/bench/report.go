@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -31,14 +32,14 @@ type report struct {
 	Environment map[string]string `json:"environment"`
 	Settings    map[string]string `json:"settings"`
 	Results     []result          `json:"results"`
-	Targets     []string          `json:"targets,omitempty"` // how each stands
+	Targets     []standing        `json:"targets,omitempty"`
 }
 
 // A result is that of one contestant.
 type result struct {
 	Name   string     `json:"name"`
 	Median []figure   `json:"median"`
-	Runs   [][]figure `json:"runs"`
+	Runs   [][]figure `json:"runs"`            // by round
 	Ended  string     `json:"ended,omitempty"` // why there are no more runs
 }
 
@@ -97,40 +98,73 @@ func brief(figures []figure) string {
 	return strings.Join(parts, ", ")
 }
 
-// medians takes the median of each figure over the runs, which have the same figures.
+// medians takes the median of each figure over the runs that have it.
 func medians(runs [][]figure) []figure {
 	var middle []figure
-	if len(runs) == 0 {
-		return nil
-	}
-	for i, f := range runs[0] {
+	for _, f := range union(runs) {
 		var values []float64
 		for _, run := range runs {
-			values = append(values, run[i].Value)
+			if v, ok := lookUp(run, f.Name); ok {
+				values = append(values, v)
+			}
 		}
 		middle = append(middle, figure{f.Name, f.Unit, median(values)})
 	}
 	return middle
 }
 
-// print writes the table of medians. Ratios are those of the first contestant to each other.
+// union is the figures of several runs, each once.
+func union(runs [][]figure) []figure {
+	var found []figure
+	for _, f := range slices.Concat(runs...) {
+		if _, ok := lookUp(found, f.Name); !ok {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// lookUp finds the value of a figure by its name.
+func lookUp(figures []figure, name string) (value float64, found bool) {
+	for _, f := range figures {
+		if f.Name == name {
+			return f.Value, true
+		}
+	}
+	return 0, false
+}
+
+// valueOf returns the value of a figure by its name, 0 if there is none.
+func valueOf(figures []figure, name string) float64 {
+	value, _ := lookUp(figures, name)
+	return value
+}
+
+// print writes the table of medians. Ratios are those of the first contestant to each other: the median over the
+// rounds, and in brackets how far they differ.
 func (r *report) print(out io.Writer) error {
 	fmt.Fprintf(out, "\n%s: %s\n%s\n\n", r.Benchmark, pairs(r.Settings), pairs(r.Environment))
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "median\tunit\t")
+	var medians [][]figure
 	for i, c := range r.Results {
+		medians = append(medians, c.Median)
 		fmt.Fprintf(t, "%s\t", c.Name)
 		if i > 0 {
 			fmt.Fprintf(t, "%s / it\t", r.Results[0].Name)
 		}
 	}
 	fmt.Fprintln(t)
-	for row, f := range r.Results[0].Median {
+	for _, f := range union(medians) {
 		fmt.Fprintf(t, "%s\t%s\t", f.Name, f.Unit)
 		for i, c := range r.Results {
-			fmt.Fprintf(t, "%s\t", number(c.Median[row].Value))
+			cell := "-"
+			if value, ok := lookUp(c.Median, f.Name); ok {
+				cell = number(value)
+			}
+			fmt.Fprintf(t, "%s\t", cell)
 			if i > 0 {
-				fmt.Fprintf(t, "%s\t", ratio(f.Value, c.Median[row].Value))
+				fmt.Fprintf(t, "%s\t", spreadOf(ratios(r.Results[0], c, f.Name)))
 			}
 		}
 		fmt.Fprintln(t)
@@ -159,6 +193,17 @@ func saveJSON(path string, what any) error {
 		return fmt.Errorf("saving the figures: %w", err)
 	}
 	return nil
+}
+
+// spreadOf writes the median of values, and the lowest and highest of them.
+func spreadOf(values []float64) string {
+	switch len(values) {
+	case 0:
+		return "-"
+	case 1:
+		return fmt.Sprintf("%.3f", values[0])
+	}
+	return fmt.Sprintf("%.3f [%.2f %.2f]", median(values), slices.Min(values), slices.Max(values))
 }
 
 func ratio(a, b float64) string {

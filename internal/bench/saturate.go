@@ -71,16 +71,6 @@ func bound(step []figure) string {
 	return fmt.Sprintf(": commits, or whatever else this machine does, are the bound, with %.2f cores of %d in use", busy, cores)
 }
 
-// valueOf returns the value of a figure by its name.
-func valueOf(figures []figure, name string) float64 {
-	for _, f := range figures {
-		if f.Name == name {
-			return f.Value
-		}
-	}
-	return 0
-}
-
 // best returns the step that delivered most.
 func best(steps [][]figure) []figure {
 	var most []figure

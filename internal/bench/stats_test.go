@@ -37,8 +37,9 @@ func TestMedian(t *testing.T) {
 
 func TestMediansAreByFigure(t *testing.T) {
 	run := func(a, b float64) []figure { return []figure{{"a", "s", a}, {"b", "", b}} }
-	got := medians([][]figure{run(1, 30), run(3, 10), run(2, 20)})
-	if len(got) != 2 || got[0] != (figure{"a", "s", 2}) || got[1] != (figure{"b", "", 20}) {
+	some := append(run(2, 20), figure{"c", "", 5}) // which the others have not
+	got := medians([][]figure{run(1, 30), run(3, 10), some})
+	if len(got) != 3 || got[2] != (figure{"c", "", 5}) || got[0] != (figure{"a", "s", 2}) || got[1] != (figure{"b", "", 20}) {
 		t.Errorf("the medians: %v", got)
 	}
 }
