@@ -48,7 +48,8 @@ type nodeOptions struct {
 type cluster struct {
 	system  string
 	nodes   []*node // the watched one first
-	leader  *node
+	leader  *node   // when they became ready
+	leads   func(ctx context.Context, nodes []*node) (int, error)
 	dir     string
 	ports   *loopback.Ports
 	watch   watchFunc
@@ -86,6 +87,25 @@ func (c *cluster) alive() error {
 	return nil
 }
 
+// errMoved says that the leader is another than when the nodes became ready.
+var errMoved = errors.New("the leader changed")
+
+// sameLeader returns errMoved if another node leads than when the nodes became ready, or none.
+func (c *cluster) sameLeader(ctx context.Context) error {
+	now := 0
+	err := poll(ctx, 10*time.Second, func(ctx context.Context) (err error) {
+		now, err = c.leads(ctx, c.nodes)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%w: afterwards there was none: %w", errMoved, err)
+	}
+	if c.nodes[now] != c.leader {
+		return fmt.Errorf("%w: from %s to %s", errMoved, c.leader.id, c.nodes[now].id)
+	}
+	return nil
+}
+
 // launch starts three nodes on six ports, waits until leads has found their leader, and
 // puts the node that is to be watched first.
 func launch(ctx context.Context, system, dir string, o nodeOptions, starter func(dir string, ports []string) ([]*node, error),
@@ -98,7 +118,7 @@ func launch(ctx context.Context, system, dir string, o nodeOptions, starter func
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	c := &cluster{system: system, dir: dir, ports: ports}
+	c := &cluster{system: system, dir: dir, ports: ports, leads: leads}
 	c.stall = func(context.Context, int) (func(), error) { return func() {}, nil }
 	c.nodes, err = starter(dir, ports.Addresses)
 	if err != nil {

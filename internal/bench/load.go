@@ -105,7 +105,7 @@ func runLoad(ctx context.Context, args []string, out io.Writer) error {
 		}
 		r, err := o.measure(ctx, s, dir, out)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			return errors.Join(fmt.Errorf("%s: %w", s.name, err), saveAll(o.json, reports))
 		}
 		reports = append(reports, r)
 	}
@@ -123,21 +123,9 @@ func (o *loadOptions) measure(ctx context.Context, s scenario, dir string, out i
 		if !slices.ContainsFunc(systems, func(o *system) bool { return o.name == r.system.name }) {
 			systems = append(systems, r.system)
 		}
-		contestants = append(contestants, contestant{r.name, func(ctx context.Context) ([]figure, error) {
-			c, err := r.system.start(ctx, dir, s.options)
-			if err != nil {
-				return nil, err
-			}
-			defer c.stop()
-			op, err := r.prepare(c)
-			if err != nil {
-				return nil, err
-			}
-			l := l
-			l.clients = cmp.Or(r.clients, l.clients)
-			figures, err := l.run(ctx, c, op)
-			return figures, errors.Join(err, c.alive())
-		}})
+		contestants = append(contestants, contestant{r.name, steady(r.name, out, func(ctx context.Context) ([]figure, error) {
+			return r.run(ctx, l, s.options, dir)
+		})})
 	}
 	place, err := environment(dir, systems...)
 	if err != nil {
@@ -157,4 +145,38 @@ func (o *loadOptions) measure(ctx context.Context, s scenario, dir string, out i
 		fmt.Fprintln(out, r.Targets[len(r.Targets)-1])
 	}
 	return r, nil
+}
+
+// run puts a system under its load once, with fresh nodes.
+func (r rival) run(ctx context.Context, l loop, o nodeOptions, dir string) ([]figure, error) {
+	c, err := r.system.start(ctx, dir, o)
+	if err != nil {
+		return nil, err
+	}
+	defer c.stop()
+	op, err := r.prepare(c)
+	if err != nil {
+		return nil, err
+	}
+	l.clients = cmp.Or(r.clients, l.clients)
+	figures, err := l.run(ctx, c, op)
+	if failure := c.alive(); failure != nil {
+		return nil, errors.Join(err, failure)
+	}
+	return figures, errors.Join(err, c.sameLeader(ctx))
+}
+
+// steady repeats a run in which the leader changed: what was to be measured at the leader was measured at a follower, or while
+// there was none. On a machine where that happens again and again it gives up.
+func steady(name string, progress io.Writer, run func(context.Context) ([]figure, error)) func(context.Context) ([]figure, error) {
+	const most = 3
+	return func(ctx context.Context) (figures []figure, err error) {
+		for range most {
+			if figures, err = run(ctx); !errors.Is(err, errMoved) || ctx.Err() != nil {
+				return figures, err
+			}
+			fmt.Fprintf(progress, "%s: the run does not count: %v\n", name, err)
+		}
+		return nil, fmt.Errorf("%d runs did not count: %w", most, err)
+	}
 }
