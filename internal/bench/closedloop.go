@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -64,33 +65,7 @@ type tally struct {
 
 // run has clients carry out an operation, and returns what came of it.
 func (l loop) run(ctx context.Context, c *cluster, op operation) ([]figure, error) {
-	var urls []string
-	for _, n := range c.nodes {
-		urls = append(urls, n.url)
-	}
-	begin := time.Now().Add(l.warmup)
-	tallies := make([]tally, l.clients)
-	var group sync.WaitGroup
-	for id := range l.clients {
-		group.Go(func() {
-			w := newWorker(id, urls)
-			defer w.close()
-			w.repeat(ctx, op, begin, begin.Add(l.duration), &tallies[id])
-		})
-	}
-	select {
-	case <-time.After(time.Until(begin)):
-	case <-ctx.Done():
-	}
-	before, err := c.usages()
-	group.Wait()
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		return nil, err
-	}
-	after, err := c.usages()
+	tallies, before, after, err := l.drive(ctx, c, op)
 	if err != nil {
 		return nil, err
 	}
@@ -98,24 +73,89 @@ func (l loop) run(ctx context.Context, c *cluster, op operation) ([]figure, erro
 	if err != nil {
 		return nil, err
 	}
-	var all time.Duration
-	for i := range after {
-		after[i].cpu -= before[i].cpu
-		all += after[i].cpu
+	return append(figures, spent(before, after)...), nil
+}
+
+// drive has clients carry out an operation, and returns what each has done and what was used meanwhile.
+func (l loop) drive(ctx context.Context, c *cluster, op operation) (tallies []tally, before, after reading, err error) {
+	var urls []string
+	for _, n := range c.nodes {
+		urls = append(urls, n.url)
 	}
-	figures = append(figures, figure{"CPU an operation", "µs", float64(all.Microseconds()) / (valueOf(figures, throughput) * l.duration.Seconds())})
-	cores := func(i int) float64 { return after[i].cpu.Seconds() / l.duration.Seconds() }
+	begin := time.Now().Add(l.warmup)
+	end := begin.Add(l.duration)
+	tallies = make([]tally, l.clients)
+	var done atomic.Int64
+	counting := func(w *worker) (int, error) {
+		conflicts, err := op(w)
+		if err == nil || errors.Is(err, errUncounted) {
+			done.Add(1)
+		}
+		return conflicts, err
+	}
+	var group sync.WaitGroup
+	for id := range l.clients {
+		group.Go(func() {
+			w := newWorker(id, urls)
+			defer w.close()
+			w.repeat(ctx, counting, begin, end, &tallies[id])
+		})
+	}
+	before, err = c.at(ctx, begin, &done)
+	if err == nil {
+		after, err = c.at(ctx, end, &done) // not when the last client is done: one who waits long may end late
+	}
+	group.Wait()
+	return tallies, before, after, err
+}
+
+// A reading is what had been done and used at one time.
+type reading struct {
+	at     time.Time
+	done   int64
+	usages []usage // of each node, and last of this process
+}
+
+// at waits for a time and reads.
+func (c *cluster) at(ctx context.Context, when time.Time, done *atomic.Int64) (reading, error) {
+	select {
+	case <-time.After(time.Until(when)):
+	case <-ctx.Done():
+		return reading{}, ctx.Err()
+	}
+	r := reading{at: time.Now(), done: done.Load()}
+	var err error
+	r.usages, err = c.usages()
+	return r, err
+}
+
+// spent is what was used between two readings: by what was done between them, and in their time. The clients
+// do as much at one as at the other.
+func spent(before, after reading) []figure {
+	wall := after.at.Sub(before.at)
+	last := len(after.usages) - 1
+	used := make([]time.Duration, len(after.usages))
+	var all time.Duration
+	for i := range used {
+		used[i] = after.usages[i].cpu - before.usages[i].cpu
+		all += used[i]
+	}
+	each := 0.0
+	if n := after.done - before.done; n > 0 {
+		each = float64(all.Microseconds()) / float64(n)
+	}
+	figures := []figure{{"CPU an operation", "µs", each}}
 	for i := range 3 { // also of a system with fewer nodes, so that all have the same figures
 		f := figure{fmt.Sprintf("CPU node %d", i+1), "cores", 0}
-		if i < len(c.nodes) {
-			f.Value = cores(i)
+		if i < last {
+			f.Value = used[i].Seconds() / wall.Seconds()
 		}
 		figures = append(figures, f)
 	}
 	return append(figures,
-		figure{"CPU clients", "cores", cores(len(c.nodes))},
-		figure{"RSS node 1", "MiB", float64(after[0].rss) / (1 << 20)},
-	), nil
+		figure{"CPU clients", "cores", used[last].Seconds() / wall.Seconds()},
+		figure{"RSS node 1", "MiB", float64(after.usages[0].rss) / (1 << 20)},
+	)
 }
 
 // repeat carries out an operation again and again, and notes what was begun between two times.
