@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,6 +60,47 @@ func TestLoopReadsOnTime(t *testing.T) {
 			if got := valueOf(figures, name); got != want {
 				t.Errorf("%s is %v, want %v", name, got, want)
 			}
+		}
+	})
+}
+
+// TestBeside has one client do something each second that holds up the others for a moment: too few operations for their
+// p99 to show it, so those are looked at alone.
+func TestBeside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var busy atomic.Pointer[chan struct{}] // closed when the one is done; what waits for a mutex stops the clock
+		pause := func(d time.Duration) { <-time.After(d) }
+		op, err := beside(func(*cluster) (operation, error) {
+			return func(*worker) (int, error) {
+				pause(time.Millisecond)
+				if c := busy.Load(); c != nil {
+					<-*c
+				}
+				return 0, nil
+			}, nil
+		}, func(*cluster) (operation, error) {
+			return func(*worker) (int, error) {
+				done := make(chan struct{})
+				busy.Store(&done)
+				pause(50 * time.Millisecond)
+				busy.Store(nil)
+				close(done)
+				return 0, nil
+			}, nil
+		})(&cluster{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		figures, err := loop{clients: 9, warmup: 500 * time.Millisecond, duration: 2 * time.Second}.run(t.Context(), &cluster{}, op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value := func(name string) float64 { return valueOf(figures, name) }
+		if value(rare) > 2 || value(rareBeside) < 50 || value("max beside a wide one") != value("max") {
+			t.Errorf("p99 %v ms, beside the one %v ms, want some 1 and 50; the others: %v", value(rare), value(rareBeside), figures)
+		}
+		if n := value("beside a wide one"); n < 16 || n > 48 {
+			t.Errorf("%v operations were beside two others, want two or three of 8 clients each", n)
 		}
 	})
 }

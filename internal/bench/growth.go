@@ -133,9 +133,6 @@ func (o *growthOptions) grow(ctx context.Context, c *cluster, out io.Writer) ([]
 	}, nil
 }
 
-// A span is a stretch of time, in Unix nanoseconds.
-type span struct{ from, to int64 }
-
 // fill bumps through all nodes until there are so many transactions, and returns when each bump was under way.
 func (o *growthOptions) fill(ctx context.Context, c *cluster) ([]span, error) {
 	var urls []string
@@ -169,21 +166,6 @@ func (o *growthOptions) fill(ctx context.Context, c *cluster) ([]span, error) {
 	}
 	group.Wait()
 	return slices.Concat(all...), context.Cause(ctx)
-}
-
-// split parts how long bumps took by whether a snapshot was being written meanwhile; both are sorted.
-func split(bumps, snapshots []span) (beside, apart []int64) {
-	for _, b := range bumps {
-		during := slices.ContainsFunc(snapshots, func(s span) bool { return b.from <= s.to && s.from <= b.to })
-		if during {
-			beside = append(beside, b.to-b.from)
-		} else {
-			apart = append(apart, b.to-b.from)
-		}
-	}
-	slices.Sort(beside)
-	slices.Sort(apart)
-	return beside, apart
 }
 
 // A snapshotWatch notes when a node of a cluster writes a snapshot.

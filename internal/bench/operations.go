@@ -46,20 +46,24 @@ func wide(*cluster) (operation, error) {
 	}, nil
 }
 
-// besideWide has the first client raise that entity once a second instead, which is not counted.
-func besideWide(prepare func(*cluster) (operation, error)) func(*cluster) (operation, error) {
+// beside has the first client do something else instead, once a second. That is not counted, but those of the others that
+// are under way meanwhile are looked at.
+func beside(prepare, another func(*cluster) (operation, error)) func(*cluster) (operation, error) {
 	return func(c *cluster) (operation, error) {
 		others, err := prepare(c)
 		if err != nil {
 			return nil, err
 		}
-		one, err := wide(c)
+		one, err := another(c)
 		return func(w *worker) (int, error) {
 			if w.id > 0 {
 				return others(w)
 			}
 			<-time.After(time.Second)
-			if conflicts, err := one(w); err != nil {
+			sent := time.Now()
+			conflicts, err := one(w)
+			w.aside = append(w.aside, w.since(sent))
+			if err != nil {
 				return conflicts, err
 			}
 			return 0, errUncounted

@@ -64,7 +64,7 @@ func scenarios(ours, peer *system) []scenario {
 			name: "bump-wide", about: "one bump that moves 10,000 entities, and bumps of others by 8 clients beside one each second",
 			clients: 8, options: nodeOptions{entities: spread, linked: 9_999},
 			contestants: []rival{
-				on("others beside it", ours, besideWide(bumps(spread, true))).by(9),
+				on("others beside it", ours, beside(bumps(spread, true), wide)).by(9),
 				on("others", ours, bumps(spread, true)),
 				on("one of 10,000", ours, wide).by(1),
 			},

@@ -22,6 +22,9 @@ const (
 	failures   = "errors"
 )
 
+// rareBeside is the p99 of those operations alone that were under way beside one that is looked at for what it does to them.
+const rareBeside = "p99 beside a wide one"
+
 // A standing is how a target stands: the median over the rounds, and how far they differ.
 type standing struct {
 	Figure  string  `json:"figure"`
