@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// A worker is one client of a closed loop: it sends its next request when it has the answer to the last.
+// A worker is one client of a closed loop: it sends its next request when it has the answer to the last. That of
+// an open loop also waits until one is due.
 type worker struct {
 	id    int
 	count int
@@ -19,6 +20,7 @@ type worker struct {
 	urls  []string
 	conns []*httpConn // by node, opened when needed
 	begin time.Time   // of what is measured
+	due   *arrivals   // of an open loop
 	aside []span      // what it does that is not to be counted, but looked at for what it does to the others
 }
 
@@ -27,13 +29,13 @@ func newWorker(id int, urls []string) *worker {
 }
 
 // do sends a request to a node.
-func (w *worker) do(node int, method, path string, body []byte) (status int, answer []byte, err error) {
+func (w *worker) do(node int, method, path string, body []byte, header ...string) (status int, answer []byte, err error) {
 	if w.conns[node] == nil {
 		if w.conns[node], err = dialHTTP(w.urls[node]); err != nil {
 			return 0, nil, err
 		}
 	}
-	status, answer, err = w.conns[node].do(method, path, body)
+	status, answer, err = w.conns[node].do(method, path, body, header...)
 	if err != nil {
 		w.conns[node].close()
 		w.conns[node] = nil
@@ -59,6 +61,7 @@ type operation func(w *worker) (conflicts int, err error)
 // A loop is a number of clients for some time.
 type loop struct {
 	clients          int
+	rate             float64 // a second, at which operations come; 0 for when a client has its answer
 	warmup, duration time.Duration
 }
 
@@ -80,6 +83,9 @@ func (l loop) run(ctx context.Context, c *cluster, op operation) ([]figure, erro
 	if err != nil {
 		return nil, err
 	}
+	if l.rate > 0 { // what comes later than it was due is not to be counted as if it were done in time
+		figures[0] = figure{arrived, "/s", float64(after.done-before.done) / after.at.Sub(before.at).Seconds()}
+	}
 	return append(figures, spent(before, after)...), nil
 }
 
@@ -100,12 +106,16 @@ func (l loop) drive(ctx context.Context, c *cluster, op operation) (tallies []ta
 		}
 		return conflicts, err
 	}
+	var due *arrivals
+	if l.rate > 0 {
+		due = arriving(l.rate)
+	}
 	var group sync.WaitGroup
 	for id := range l.clients {
 		group.Go(func() {
 			w := newWorker(id, urls)
 			defer w.close()
-			w.begin = begin
+			w.begin, w.due = begin, due
 			w.repeat(ctx, counting, end, &tallies[id])
 			tallies[id].aside = w.aside
 		})
@@ -171,9 +181,13 @@ func spent(before, after reading) []figure {
 func (w *worker) repeat(ctx context.Context, op operation, end time.Time, t *tally) {
 	for ctx.Err() == nil {
 		sent := time.Now()
+		if w.due != nil {
+			sent = w.due.take()
+		}
 		if sent.After(end) {
 			return
 		}
+		time.Sleep(time.Until(sent))
 		w.count++
 		conflicts, err := op(w)
 		if sent.Before(w.begin) || errors.Is(err, errUncounted) {

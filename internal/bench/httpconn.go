@@ -41,15 +41,18 @@ func newHTTPConn(host string, conn net.Conn) *httpConn {
 
 func (c *httpConn) close() { _ = c.conn.Close() }
 
-// do sends a request, with a body of JSON unless it is nil, and returns the answer. The body is that of
-// the connection, until the next request.
-func (c *httpConn) do(method, path string, body []byte) (status int, answer []byte, err error) {
+// do sends a request, with a body of JSON unless it is nil, and further lines of its header, and returns the answer. The
+// body is that of the connection, until the next request.
+func (c *httpConn) do(method, path string, body []byte, header ...string) (status int, answer []byte, err error) {
 	c.out = append(c.out[:0], method...)
 	c.out = append(append(append(c.out, ' '), path...), " HTTP/1.1\r\nHost: "...)
 	c.out = append(append(c.out, c.host...), "\r\n"...)
 	if body != nil {
 		c.out = append(c.out, "Content-Type: application/json\r\nContent-Length: "...)
 		c.out = append(strconv.AppendInt(c.out, int64(len(body)), 10), "\r\n"...)
+	}
+	for _, line := range header {
+		c.out = append(append(c.out, line...), "\r\n"...)
 	}
 	c.out = append(append(c.out, "\r\n"...), body...)
 	if err := c.conn.SetDeadline(time.Now().Add(requestLimit)); err != nil {

@@ -26,7 +26,8 @@ type rival struct {
 	name    string
 	system  *system
 	prepare func(c *cluster) (operation, error)
-	clients int // 0 for as many as the scenario has
+	clients int     // 0 for as many as the scenario has
+	rate    float64 // of a loop
 }
 
 // on is a system under the load of as many clients as the scenario has.
@@ -37,6 +38,12 @@ func on(name string, s *system, prepare func(*cluster) (operation, error)) rival
 // by is the same under the load of another number of clients.
 func (r rival) by(clients int) rival {
 	r.clients = clients
+	return r
+}
+
+// at is the same with operations that come so often a second, whether those before them are answered or not.
+func (r rival) at(rate float64) rival {
+	r.rate = rate
 	return r
 }
 
@@ -158,7 +165,7 @@ func (r rival) run(ctx context.Context, l loop, o nodeOptions, dir string) ([]fi
 	if err != nil {
 		return nil, err
 	}
-	l.clients = cmp.Or(r.clients, l.clients)
+	l.clients, l.rate = cmp.Or(r.clients, l.clients), r.rate
 	figures, err := l.run(ctx, c, op)
 	if failure := c.alive(); failure != nil {
 		return nil, errors.Join(err, failure)

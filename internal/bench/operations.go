@@ -12,8 +12,8 @@ func bumping(entity string) []byte {
 }
 
 // expect sends a request that must be answered with 200.
-func (w *worker) expect(node int, method, path string, body []byte) ([]byte, error) {
-	status, answer, err := w.do(node, method, path, body)
+func (w *worker) expect(node int, method, path string, body []byte, header ...string) ([]byte, error) {
+	status, answer, err := w.do(node, method, path, body, header...)
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("%s %s: status %d: %.200s", method, path, status, answer)
 	}
@@ -36,6 +36,16 @@ func bumps(entities int, leader bool) func(*cluster) (operation, error) {
 			return 0, err
 		}, nil
 	}
+}
+
+// keyed raises one of the entities, through all nodes in turn, under an idempotency key that no other request has, as
+// long as those of the client.
+func keyed(*cluster) (operation, error) {
+	return func(w *worker) (int, error) {
+		key := fmt.Sprintf("Idempotency-Key: bench-%09d-%020d", w.id, w.count)
+		_, err := w.expect(w.next(), "POST", "/version/bump", bumping(spreadID(w.rng.IntN(spread))), key)
+		return 0, err
+	}, nil
 }
 
 // wide raises the entity that many others are linked to.

@@ -1,14 +1,36 @@
 package main
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // spread is over how many entities or keys a load is spread, unless it is said otherwise.
 const spread = 1000
 
 // scenarios are all loads. peer is nil if there is none to compare with.
 func scenarios(ours, peer *system) []scenario {
-	bare, tuned, entity := bareRaft(false), bareRaft(true), make([]byte, 400) // an entity takes about as much
-	all := []scenario{
+	all := slices.Concat(bumpScenarios(ours), readScenarios(ours), sizeScenarios(ours))
+	if peer == nil {
+		return all
+	}
+	for i := range all {
+		switch all[i].name {
+		case "bump-64":
+			all[i].contestants = append(all[i].contestants, on("etcd", peer, swaps(spread)))
+		case "bump-hot":
+			all[i].contestants = append(all[i].contestants, on("etcd", peer, swaps(1)))
+		case "read":
+			all[i].contestants = append(all[i].contestants, on("etcd", peer, ranges(spread)))
+		}
+	}
+	return all
+}
+
+// bumpScenarios are those of bumps.
+func bumpScenarios(ours *system) []scenario {
+	bare, tuned := bareRaft(false), bareRaft(true)
+	return []scenario{
 		{
 			name: "bump-64", about: "bumps of 1,000 entities by 64 clients", clients: 64, options: nodeOptions{entities: spread},
 			contestants: []rival{
@@ -40,8 +62,35 @@ func scenarios(ours, peer *system) []scenario {
 		{
 			name: "bump-1", about: "bumps by one client, one after the other", clients: 1, options: nodeOptions{entities: spread},
 			contestants: []rival{on("tesd, leader", ours, bumps(spread, true)), on("tesd, all nodes", ours, bumps(spread, false)), on("bare raft", bare, applies)},
-			targets:     []target{{typical, "tesd, leader", "bare raft", false, 1.15}},
+			targets:     []target{{typical, "tesd, leader", "bare raft", false, 1.15}, {typical, "tesd, all nodes", "bare raft", false, 1.15}},
 		},
+		{
+			name: "bump-keys", about: "bumps of 1,000 entities by 64 clients, over all nodes, each with an idempotency key", clients: 64, options: nodeOptions{entities: spread},
+			contestants: []rival{on("with keys", ours, keyed), on("without", ours, bumps(spread, false))},
+		},
+		openScenario(ours),
+	}
+}
+
+// openScenario has bumps come at rates of some 25, 50 and 75 % of what 64 clients who wait for their answers reach. Entries wait
+// for callers who come again (docs/decisions/0008); these do not.
+func openScenario(ours *system) scenario {
+	const most = 256
+	s := scenario{
+		name: "bump-open", about: "bumps of 1,000 entities that come independently of each other, over all nodes; at most 256 are under way",
+		clients: most, options: nodeOptions{entities: spread},
+	}
+	for _, rate := range []float64{2000, 4000, 6000} {
+		at := ", " + thousands(rate) + "/s"
+		s.contestants = append(s.contestants, on("tesd"+at, ours, bumps(spread, false)).at(rate), on("bare raft"+at, bareRaft(false), applies).at(rate))
+	}
+	return s
+}
+
+// readScenarios are those of reads.
+func readScenarios(ours *system) []scenario {
+	entity := make([]byte, 400) // an entity takes about as much
+	return []scenario{
 		{
 			name: "read", about: "linearizable reads of an entity by 64 clients, over all nodes", clients: 64, options: nodeOptions{entities: spread},
 			contestants: []rival{on("tesd", ours, gets("")), on("constant", constant(entity, 1, false), gets("")),
@@ -55,6 +104,12 @@ func scenarios(ours, peer *system) []scenario {
 			targets: []target{{throughput, "tesd", "constant", true, 0.8}},
 		},
 		registryScenario(ours),
+	}
+}
+
+// sizeScenarios are those of bumps in large registries, and of large bumps.
+func sizeScenarios(ours *system) []scenario {
+	return []scenario{
 		{
 			name: "bump-large", about: "bumps by one client in a registry of 100,000 entities", clients: 1, options: nodeOptions{entities: 99_999},
 			contestants: []rival{on("100,000 entities", ours, bumps(99_999, true)), on("41 entities", small(ours), bumps(40, true))},
@@ -71,20 +126,6 @@ func scenarios(ours, peer *system) []scenario {
 			targets: []target{{rare, "others beside it", "others", false, 2}, {typical, "one of 10,000", "", false, 50}},
 		},
 	}
-	if peer == nil {
-		return all
-	}
-	for i := range all {
-		switch all[i].name {
-		case "bump-64":
-			all[i].contestants = append(all[i].contestants, on("etcd", peer, swaps(spread)))
-		case "bump-hot":
-			all[i].contestants = append(all[i].contestants, on("etcd", peer, swaps(1)))
-		case "read":
-			all[i].contestants = append(all[i].contestants, on("etcd", peer, ranges(spread)))
-		}
-	}
-	return all
 }
 
 // registryScenario reads a whole registry, and has a server answer the very same bytes.
