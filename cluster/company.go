@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"runtime"
 	"time"
 )
 
@@ -111,22 +110,4 @@ func (q *proposer) answered(commands int, took time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.company.answered(commands, len(q.queue), took)
-}
-
-// yield lets those come who are about to: others go first until some turns in a row have brought nobody, or
-// limit is over. A timer would take too long, since threads may be woken a millisecond late.
-func (q *proposer) yield() {
-	const turns, limit = 5, time.Millisecond
-	queued := func() int {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		return len(q.queue)
-	}
-	began, had := time.Now(), queued()
-	for idle := 0; idle < turns && had < companyMost && time.Since(began) < limit; idle++ {
-		runtime.Gosched()
-		if now := queued(); now > had {
-			had, idle = now, -1
-		}
-	}
 }

@@ -27,6 +27,7 @@ const batchesUnderWay = 8
 type batches struct {
 	back chan struct{} // holds a token when there may be room for another
 	ends sync.WaitGroup
+	last int // commands of the last one; of the goroutine that sends
 
 	mu                     sync.Mutex
 	count, commands, bytes int
@@ -77,12 +78,13 @@ func (q *proposer) dispatch(ctx context.Context, c *consensus) {
 		q.nudge() // to look again
 		return
 	}
-	q.yield()
+	yield(q.queued, q.underWay.last, companyMost)
 	if ctx.Err() != nil || c.raft.State() == raft.Leader {
 		q.nudge()
 		return
 	}
 	if batch := q.take(); len(batch) > 0 {
+		q.underWay.last = len(batch)
 		q.underWay.send(batch, func() { q.forward(ctx, c, batch) })
 	}
 }

@@ -108,6 +108,13 @@ func (q *proposer) nudge() {
 	}
 }
 
+// queued is how many wait to be taken.
+func (q *proposer) queued() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.queue)
+}
+
 // take takes what one entry may hold off the queue, leaving out what was withdrawn.
 func (q *proposer) take() []*pending {
 	q.mu.Lock()

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"math"
 	"sync"
 )
 
@@ -19,9 +20,10 @@ type rounds struct {
 
 // ticket is one round to come, or done.
 type ticket struct {
-	done  chan struct{}
-	index uint64
-	err   error
+	waiting int // callers so far
+	done    chan struct{}
+	index   uint64
+	err     error
 }
 
 func newRounds(round func(context.Context) (uint64, error)) *rounds {
@@ -44,6 +46,7 @@ func (r *rounds) do(ctx context.Context) (uint64, error) {
 		}
 	}
 	t := r.next
+	t.waiting++
 	r.mu.Unlock()
 	select {
 	case <-t.done:
@@ -53,20 +56,34 @@ func (r *rounds) do(ctx context.Context) (uint64, error) {
 	}
 }
 
-// run carries out rounds while ctx lasts.
+// waiting is how many wait for the next round.
+func (r *rounds) waiting() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.next == nil {
+		return 0
+	}
+	return r.next.waiting
+}
+
+// run carries out rounds while ctx lasts. Before each it lets those come who are about to: a round costs the same
+// for one as for all.
 func (r *rounds) run(ctx context.Context) {
 	defer r.close()
+	last := 0 // how many the last round was for
 	for {
 		select {
 		case <-r.wake:
 		case <-ctx.Done():
 			return
 		}
+		yield(r.waiting, last, math.MaxInt)
 		r.mu.Lock()
 		t := r.next
 		r.next = nil
 		r.mu.Unlock()
 		if t != nil {
+			last = t.waiting // nobody joins it any more
 			t.index, t.err = r.round(ctx)
 			close(t.done)
 		}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"testing/synctest"
 )
@@ -52,6 +53,40 @@ func TestNobodyJoinsARunningRound(t *testing.T) {
 			if got := <-c.got; got != c.want {
 				t.Errorf("caller %d was given round %d, want %d, the first that began after its call", i+2, got, c.want)
 			}
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// TestThoseWhoAreAboutToComeShareARound: callers who can run when a round is about to begin run first, and join it.
+func TestThoseWhoAreAboutToComeShareARound(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // with more, those who can run may run anyway
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		begun := 0
+		r := newRounds(func(context.Context) (uint64, error) {
+			begun++
+			return 0, nil
+		})
+		call := func() { _, _ = r.do(ctx) }
+		go call() // two for the first round, so that the next waits for company
+		go call()
+		synctest.Wait()
+		go r.run(ctx)
+		synctest.Wait()
+		begun = 0
+		for i := range 20 {
+			go func() {
+				for range i % yieldTurns { // each is a little later
+					runtime.Gosched()
+				}
+				call()
+			}()
+		}
+		synctest.Wait()
+		if begun != 1 {
+			t.Errorf("20 callers who came almost at once took %d rounds", begun)
 		}
 		cancel()
 		synctest.Wait()
