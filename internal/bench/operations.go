@@ -81,13 +81,18 @@ func beside(prepare, another func(*cluster) (operation, error)) func(*cluster) (
 	}
 }
 
-// applies puts as much as a bump is into the log of the reference, at its leader.
-func applies(*cluster) (operation, error) {
+// applies puts as much as a bump is into the log of the reference, at its leader, in an entry of its own.
+func applies(*cluster) (operation, error) { return puts("/apply"), nil }
+
+// collects does the same in an entry that all share who wait.
+func collects(*cluster) (operation, error) { return puts("/collect"), nil }
+
+func puts(path string) operation {
 	body := bumping(spreadID(0))
 	return func(w *worker) (int, error) {
-		_, err := w.expect(0, "POST", "/apply", body)
+		_, err := w.expect(0, "POST", path, body)
 		return 0, err
-	}, nil
+	}
 }
 
 // gets reads an entity from all nodes in turn.

@@ -27,13 +27,12 @@ const (
 	constantCommand = "serve-constant"
 )
 
-// bareRaft is three nodes of the library with a state machine that counts: as it comes, or set in all that
-// tesd sets (see settings), with the timer slack and the collector's target of its nodes, so that the ratio to
-// it says what tesd itself costs.
-func bareRaft(tuned bool) *system {
+// bareRaft is three nodes of the library with a state machine that counts: as it comes, or set otherwise, with the
+// timer slack and the collector's target of tesd's nodes.
+func bareRaft(set string) *system {
 	name := "bare raft"
-	if tuned {
-		name += ", tuned"
+	if set != asItComes {
+		name += ", " + set
 	}
 	return &system{name, "v1.7.3", func(ctx context.Context, dir string, o nodeOptions) (*cluster, error) {
 		return launch(ctx, "raft", dir, o, func(dir string, ports []string) ([]*node, error) {
@@ -45,7 +44,7 @@ func bareRaft(tuned bool) *system {
 			for i := range 3 {
 				id := fmt.Sprintf("n%d", i+1)
 				p, err := startProcess(id, dir, self, raftCommand, "--id", id, "--http", ports[i], "--raft", ports[3+i],
-					"--peers", strings.Join(ports[3:], ","), "--dir", filepath.Join(dir, id), "--tuned="+strconv.FormatBool(tuned))
+					"--peers", strings.Join(ports[3:], ","), "--dir", filepath.Join(dir, id), "--set", set)
 				if err != nil {
 					return nodes, err
 				}
@@ -79,17 +78,17 @@ func raftLeader(_ context.Context, nodes []*node) (int, error) {
 func serveRaft(args []string) error {
 	f := flag.NewFlagSet(raftCommand, flag.ContinueOnError)
 	id, httpAddress, raftAddress := f.String("id", "", ""), f.String("http", "", ""), f.String("raft", "", "")
-	peers, dir, tuned := f.String("peers", "", ""), f.String("dir", "", ""), f.Bool("tuned", false, "")
+	peers, dir, set := f.String("peers", "", ""), f.String("dir", "", ""), f.String("set", asItComes, "")
 	if err := f.Parse(args); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	if *tuned {
+	if *set != asItComes {
 		asOurs()
 	}
 	if err := os.MkdirAll(*dir, 0o700); err != nil {
 		return fmt.Errorf("making the directory: %w", err)
 	}
-	s := settings(*tuned)
+	s := settings(*set)
 	s.bolt.Path = filepath.Join(*dir, "raft.db")
 	store, err := raftboltdb.New(s.bolt)
 	if err != nil {
@@ -123,6 +122,12 @@ func serveRaft(args []string) error {
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)
 	}
+	return http.ListenAndServe(*httpAddress, routes(node))
+}
+
+// routes are what the reference answers: with an entry of its own for each command as the library comes, or with one that
+// is shared.
+func routes(node *raft.Raft) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /leader", func(w http.ResponseWriter, _ *http.Request) {
 		if node.State() != raft.Leader {
@@ -141,7 +146,10 @@ func serveRaft(args []string) error {
 		}
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 	})
-	return http.ListenAndServe(*httpAddress, mux)
+	collecting := newCollector(node)
+	go collecting.run() // until the process is killed
+	mux.HandleFunc("POST /collect", collecting.serve)
+	return mux
 }
 
 // constant is so many servers that answer the same to everyone: as net/http comes, or with their processes

@@ -22,30 +22,42 @@ type raftSettings struct {
 	machine   raft.FSM
 }
 
-// settings are those of the library as it comes, or those that tesd has: in the packages cluster (raftConfig, openLog,
+// How the library is set.
+const (
+	asItComes  = "plain"
+	forSingles = "tuned"      // all that makes it faster with a command in each entry
+	forSharing = "collecting" // all that tesd sets, for entries that hold many commands
+)
+
+// settings are those of the library as it comes, tuned, or those that tesd has: in the packages cluster (raftConfig, openLog,
 // startRaft, Timing) and cmd/tesd, which this program may not import, as it measures processes.
 //
 // What tesd puts around the library is not among them: its checksums of entries, its own connections,
 // and heartbeats that wait behind appends.
-func settings(tuned bool) raftSettings {
+func settings(set string) raftSettings {
 	cfg := raft.DefaultConfig()
 	cfg.LogOutput, cfg.SnapshotThreshold = io.Discard, math.MaxUint64 // a run is short
 	s := raftSettings{
 		raft: cfg, machine: &counter{},
 		transport: raft.NetworkTransportConfig{MaxPool: 3, Timeout: 10 * time.Second},
 	}
-	if tuned {
-		cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = 500*time.Millisecond, 500*time.Millisecond, 400*time.Millisecond
-		cfg.CommitTimeout = 5 * time.Millisecond
-		cfg.MaxAppendEntries = 16
-		cfg.SnapshotInterval, cfg.NoSnapshotRestoreOnStart = time.Hour, true
-		cfg.NoLegacyTelemetry = true
-		cfg.LogLevel = "INFO"
-		s.bolt.BoltOptions = &bbolt.Options{Timeout: 2 * time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType}
-		s.transport.Timeout, s.transport.MaxRPCsInFlight = 5*time.Second, 1
-		s.cached = 128
-		s.machine = &batchCounter{}
+	if set == asItComes {
+		return s
 	}
+	cfg.NoLegacyTelemetry = true
+	cfg.LogLevel = "INFO"
+	s.bolt.BoltOptions = &bbolt.Options{Timeout: 2 * time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType}
+	s.machine = &batchCounter{}
+	s.cached = 512
+	if set == forSingles {
+		return s // it sends ahead, and up to 64 entries at once
+	}
+	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = 500*time.Millisecond, 500*time.Millisecond, 400*time.Millisecond
+	cfg.CommitTimeout = 5 * time.Millisecond
+	cfg.MaxAppendEntries = 16
+	cfg.SnapshotInterval, cfg.NoSnapshotRestoreOnStart = time.Hour, true
+	s.transport.Timeout, s.transport.MaxRPCsInFlight = 5*time.Second, 1
+	s.cached = 128
 	return s
 }
 

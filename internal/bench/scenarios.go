@@ -29,13 +29,13 @@ func scenarios(ours, peer *system) []scenario {
 
 // bumpScenarios are those of bumps.
 func bumpScenarios(ours *system) []scenario {
-	bare, tuned := bareRaft(false), bareRaft(true)
+	bare, tuned, collecting := bareRaft(asItComes), bareRaft(forSingles), bareRaft(forSharing)
 	return []scenario{
 		{
 			name: "bump-64", about: "bumps of 1,000 entities by 64 clients", clients: 64, options: nodeOptions{entities: spread},
 			contestants: []rival{
 				on("tesd, all nodes", ours, bumps(spread, false)), on("tesd, leader", ours, bumps(spread, true)),
-				on("bare raft", bare, applies), on("bare raft, tuned", tuned, applies),
+				on("bare raft", bare, applies), on("bare raft, tuned", tuned, applies), on("bare raft, collecting", collecting, collects),
 			},
 			targets: []target{
 				{throughput, "tesd, all nodes", "bare raft", true, 1.15}, {throughput, "tesd, leader", "bare raft", true, 1.5},
@@ -53,7 +53,7 @@ func bumpScenarios(ours *system) []scenario {
 			name: "bump-256", about: "bumps of 1,000 entities by 256 clients", clients: 256, options: nodeOptions{entities: spread},
 			contestants: []rival{
 				on("tesd, all nodes", ours, bumps(spread, false)), on("tesd, leader", ours, bumps(spread, true)),
-				on("bare raft", bare, applies), on("bare raft, tuned", tuned, applies),
+				on("bare raft", bare, applies), on("bare raft, tuned", tuned, applies), on("bare raft, collecting", collecting, collects),
 			},
 			targets: []target{
 				{throughput, "tesd, all nodes", "bare raft", true, 1.6}, {throughput, "tesd, leader", "bare raft", true, 1.9},
@@ -82,7 +82,7 @@ func openScenario(ours *system) scenario {
 	}
 	for _, rate := range []float64{2000, 4000, 6000} {
 		at := ", " + thousands(rate) + "/s"
-		s.contestants = append(s.contestants, on("tesd"+at, ours, bumps(spread, false)).at(rate), on("bare raft"+at, bareRaft(false), applies).at(rate))
+		s.contestants = append(s.contestants, on("tesd"+at, ours, bumps(spread, false)).at(rate), on("bare raft"+at, bareRaft(asItComes), applies).at(rate))
 	}
 	return s
 }
