@@ -55,6 +55,7 @@ func (b *batches) add(batch []*pending, sign int) {
 
 // send sends a batch and does not wait for it to come back.
 func (b *batches) send(batch []*pending, forward func()) {
+	b.last = len(batch)
 	b.add(batch, 1)
 	b.ends.Go(func() {
 		forward()
@@ -84,7 +85,6 @@ func (q *proposer) dispatch(ctx context.Context, c *consensus) {
 		return
 	}
 	if batch := q.take(); len(batch) > 0 {
-		q.underWay.last = len(batch)
 		q.underWay.send(batch, func() { q.forward(ctx, c, batch) })
 	}
 }

@@ -29,6 +29,9 @@ func TestBatchesLeaveRoom(t *testing.T) {
 			if sent != tc.batches {
 				t.Errorf("%d batches are under way, want %d", sent, tc.batches)
 			}
+			if b.last != tc.commands {
+				t.Errorf("the last batch had %d commands, it says %d", tc.commands, b.last)
+			}
 			if all := followers * sent * tc.commands; all > queueCommands {
 				t.Errorf("all followers have %d commands under way, the queue takes %d", all, queueCommands)
 			}

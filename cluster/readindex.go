@@ -25,7 +25,8 @@ import (
 //
 // The steps, by their numbers in the comments below:
 //
-//  1. Reads join the next round; a round serves only those that waited before it began.
+//  1. Reads join the next round; a round serves only those that waited before it began. It lets those
+//     come first who are about to (see yield): at the leader twice, before its own round and that of step 6.
 //  2. Follower F reads its term t and sends (F, t) to the leader that it knows of, which
 //     is a hint: nothing rests on it.
 //  3. Leader L refuses unless it leads its current term T, has applied a command of its

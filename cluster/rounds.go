@@ -20,7 +20,7 @@ type rounds struct {
 
 // ticket is one round to come, or done.
 type ticket struct {
-	waiting int // callers so far
+	waiting int // callers so far, those included who have given up
 	done    chan struct{}
 	index   uint64
 	err     error

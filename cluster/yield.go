@@ -7,7 +7,7 @@ import (
 
 const (
 	yieldTurns = 5                // in a row, that bring nobody
-	yieldLimit = time.Millisecond // however many come
+	yieldLimit = time.Millisecond // no turn begins after it, however many come
 )
 
 // yield lets those come who are about to, so that they share what begins next: other goroutines go first until

@@ -24,11 +24,13 @@ func TestYieldWaitsForThoseWhoCome(t *testing.T) {
 		{"enough", func(turn int) int { return 8 * turn }, 9, 64, 8},
 		{"enough from the beginning", func(int) int { return 64 }, 9, 64, 0},
 	} {
-		asked := -1
-		yield(func() int { asked++; return c.come(asked) }, c.last, c.enough)
-		if asked != c.turns {
-			t.Errorf("%s: %d turns, want %d", c.about, asked, c.turns)
-		}
+		synctest.Test(t, func(t *testing.T) { // its clock stands still meanwhile
+			asked := -1
+			yield(func() int { asked++; return c.come(asked) }, c.last, c.enough)
+			if asked != c.turns {
+				t.Errorf("%s: %d turns, want %d", c.about, asked, c.turns)
+			}
+		})
 	}
 }
 

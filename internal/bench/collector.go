@@ -16,9 +16,10 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// A collector puts all commands that wait into one entry of the log, as tesd does, and takes the next when that one is
-// applied. With it the reference shows what is possible where requests share entries: each command is read as
-// JSON and each answer signed, but nothing is checked, planned, kept or hashed.
+// A collector puts all commands that wait into one entry of the log, and takes the next when that one is
+// applied; unlike tesd's leader, it does not wait for callers who come again. With it the reference is a sketch of what is possible
+// where requests share entries: each command is read as JSON and each answer signed, but nothing is checked,
+// planned, kept or hashed.
 type collector struct {
 	node *raft.Raft
 	wake chan struct{} // holds a token when somebody may wait

@@ -178,9 +178,9 @@ func (r rival) run(ctx context.Context, l loop, o nodeOptions, dir string) ([]fi
 func steady(name string, progress io.Writer, run func(context.Context) ([]figure, error)) func(context.Context) ([]figure, error) {
 	const most = 3
 	return func(ctx context.Context) (figures []figure, err error) {
-		for range most {
+		for repeated := range most {
 			if figures, err = run(ctx); !errors.Is(err, errMoved) || ctx.Err() != nil {
-				return figures, err
+				return append(figures, figure{"runs that did not count", "", float64(repeated)}), err
 			}
 			fmt.Fprintf(progress, "%s: the run does not count: %v\n", name, err)
 		}

@@ -58,6 +58,9 @@ func TestSteady(t *testing.T) {
 				moved++
 			}
 		}
+		if n := valueOf(figures, "runs that did not count"); err == nil && n != float64(moved) {
+			t.Errorf("%s: %v runs are said not to count, want %d", c.name, n, moved)
+		}
 		if n := strings.Count(said.String(), "it: the run does not count: the leader changed\n"); n != moved {
 			t.Errorf("%s: it said %d times that a run does not count: %s", c.name, n, &said)
 		}

@@ -22,7 +22,7 @@ const (
 	failures   = "errors"
 )
 
-// rareBeside is the p99 of those operations alone that were under way beside one that is looked at for what it does to them.
+// rareBeside is no figure of a target, but stands beside one: the p99 of those operations alone that were under way beside one that is looked at for what it does to them.
 const rareBeside = "p99 beside a wide one"
 
 // A standing is how a target stands: the median over the rounds, and how far they differ.
