@@ -49,8 +49,9 @@ func settings(set string) raftSettings {
 	s.bolt.BoltOptions = &bbolt.Options{Timeout: 2 * time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType}
 	s.machine = &batchCounter{}
 	s.cached = 512
-	if set == forSingles {
-		return s // it sends ahead, and up to 64 entries at once
+	if set == forSingles { // it sends ahead, and its entries are small: many go into a write, and into a message
+		cfg.MaxAppendEntries, cfg.BatchApplyCh = 1024, true
+		return s
 	}
 	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = 500*time.Millisecond, 500*time.Millisecond, 400*time.Millisecond
 	cfg.CommitTimeout = 5 * time.Millisecond
