@@ -23,6 +23,7 @@ type Node struct {
 	log             hclog.Logger
 	disk            *failStop
 	configuredKeyID string // of Config.SigningKey; empty without one
+	signer          signer
 
 	port     *port
 	calls    *caller

@@ -1,10 +1,13 @@
 package cluster
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
+	"sync"
 )
 
 // keyID names a signing key without giving it away: the first 16 hex digits of an
@@ -12,9 +15,30 @@ import (
 func keyID(key []byte) string { return hex.EncodeToString(sign(key, []byte("tesd key id v1"))[:8]) }
 
 func sign(key, message []byte) []byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write(message)
-	return mac.Sum(nil)
+	var s signer
+	return s.sign(nil, key, message)
+}
+
+// signer signs one message after another without preparing the key for each. The zero value is ready; it is
+// safe for concurrent use.
+type signer struct{ prepared sync.Pool } // of *preparedKey
+
+type preparedKey struct {
+	key []byte
+	mac hash.Hash
+}
+
+// sign appends the HMAC-SHA256 of a message. It is quick while the key is the one of the last time.
+func (s *signer) sign(dst, key, message []byte) []byte {
+	p, _ := s.prepared.Get().(*preparedKey)
+	if p == nil || !bytes.Equal(p.key, key) {
+		p = &preparedKey{bytes.Clone(key), hmac.New(sha256.New, key)}
+	}
+	p.mac.Write(message)
+	dst = p.mac.Sum(dst)
+	p.mac.Reset()
+	s.prepared.Put(p)
+	return dst
 }
 
 // key returns the key that signs this cluster's receipts: the configured one, or the
@@ -35,7 +59,8 @@ func (n *Node) Sign(payload []byte) (string, error) {
 	if err := n.unacquainted(); err != nil {
 		return "", err
 	}
-	return hex.EncodeToString(sign(n.key(), payload)), nil
+	var sum [sha256.Size]byte
+	return hex.EncodeToString(n.signer.sign(sum[:0], n.key(), payload)), nil
 }
 
 // unacquainted returns [ErrNotReady] while this node has read nothing of its cluster's log since
