@@ -12,11 +12,8 @@ import (
 
 // keyID names a signing key without giving it away: the first 16 hex digits of an
 // HMAC made with it.
-func keyID(key []byte) string { return hex.EncodeToString(sign(key, []byte("tesd key id v1"))[:8]) }
-
-func sign(key, message []byte) []byte {
-	var s signer
-	return s.sign(nil, key, message)
+func keyID(key []byte) string {
+	return hex.EncodeToString(new(signer).sign(nil, key, []byte("tesd key id v1"))[:8])
 }
 
 // signer signs one message after another without preparing the key for each. The zero value is ready; it is

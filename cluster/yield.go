@@ -15,10 +15,11 @@ const (
 // comes alone after another who came alone, last being how many that were, does not wait: each turn wakes a thread
 // that looks for work. A timer would take too long, since threads may be woken a millisecond late.
 func yield(waiting func() int, last, enough int) {
-	began, had := time.Now(), waiting()
+	had := waiting()
 	if had <= 1 && last <= 1 {
 		return
 	}
+	began := time.Now()
 	for idle := 0; idle < yieldTurns && had < enough && time.Since(began) < yieldLimit; idle++ {
 		runtime.Gosched()
 		if now := waiting(); now > had {

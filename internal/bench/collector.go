@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -80,11 +79,7 @@ func (c *collector) serve(w http.ResponseWriter, r *http.Request) {
 		err = c.do(body)
 	}
 	if err != nil {
-		status := http.StatusInternalServerError
-		if errors.Is(err, raft.ErrNotLeader) {
-			status = http.StatusServiceUnavailable
-		}
-		http.Error(w, err.Error(), status)
+		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	const version = "1.0.0"
