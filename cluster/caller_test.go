@@ -14,13 +14,25 @@ import (
 // TestCallerWhoGoes before its command is proposed: nobody carries it out, neither once the entry before it is done nor
 // when there is a leader again.
 func TestCallerWhoGoes(t *testing.T) {
+	for name, as := range map[string]func(caller context.Context) context.Context{
+		"the context ends": func(caller context.Context) context.Context { return caller },
+		"the origin is gone": func(caller context.Context) context.Context {
+			return cluster.WithOrigin(context.WithoutCancel(caller), cluster.Origin{Gone: caller.Done()})
+		},
+	} {
+		t.Run(name, func(t *testing.T) { testCallerWhoGoes(t, as) })
+	}
+}
+
+// testCallerWhoGoes proposes with a context that stands for a caller.
+func testCallerWhoGoes(t *testing.T, as func(caller context.Context) context.Context) {
 	synctest.Test(t, func(t *testing.T) {
 		c, leader := distant(t)
 		follower := c.Follower()
 		proposed := func(n *clustertest.Node, caller context.Context) chan error {
 			failed := make(chan error, 1)
 			go func() {
-				_, err := n.Current().Propose(caller, patch("api:a"))
+				_, err := n.Current().Propose(as(caller), patch("api:a"))
 				failed <- err
 			}()
 			synctest.Wait()

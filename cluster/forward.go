@@ -102,7 +102,7 @@ func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) 
 		own = append(own, p)
 		request.Commands = append(request.Commands, p.command)
 		request.Reach = append(request.Reach, p.reach)
-		request.Requests = append(request.Requests, p.request)
+		request.Requests = append(request.Requests, p.origin.RequestID)
 	}
 	leader := c.leader.get()
 	request.To = leader.id
@@ -147,7 +147,7 @@ func (q *proposer) serve(call proposeCall, reply *proposeReply) {
 	}
 	queued := make([]*pending, len(call.Commands))
 	for i, command := range call.Commands {
-		queued[i] = &pending{command: command, reach: call.Reach[i], request: call.Requests[i], foreign: true}
+		queued[i] = &pending{command: command, reach: call.Reach[i], origin: Origin{RequestID: call.Requests[i]}, foreign: true}
 	}
 	taken, err := q.add(queued...)
 	for _, p := range queued[taken:] {
@@ -159,7 +159,7 @@ func (q *proposer) serve(call proposeCall, reply *proposeReply) {
 			reply.Outcomes[i].Result = fsm.EncodeResult(make([]byte, 0, 1024), &p.result)
 		} else {
 			reply.Outcomes[i] = forwarded{Fault: faultOf(p.err), Detail: p.err.Error()}
-			q.node.log.Warn("a forwarded command failed", "from", call.From, "requestId", p.request, "error", p.err)
+			q.node.log.Warn("a forwarded command failed", "from", call.From, "requestId", p.origin.RequestID, "error", p.err)
 		}
 	}
 	if q.node.log.IsDebug() {

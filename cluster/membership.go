@@ -65,7 +65,7 @@ func (n *Node) change(ctx context.Context, ch changeCall) error {
 		if err == nil || !errors.Is(err, errNotLeader) && !errors.Is(err, ErrNotReady) {
 			return err
 		}
-		if err := patience.wait(ctx, err); err != nil {
+		if err := patience.wait(ctx, nil, err); err != nil {
 			return err
 		}
 	}

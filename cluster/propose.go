@@ -46,7 +46,7 @@ type proposer struct {
 type pending struct {
 	command []byte
 	reach   int          // how many entities it may move
-	request string       // the id of the request that it came with, for the log
+	origin  Origin       // of the request that it came with
 	foreign bool         // another node forwarded it: it is not forwarded again
 	taken   atomic.Int32 // one of the below
 	decided chan struct{}
@@ -268,7 +268,7 @@ func (n *Node) await(ctx context.Context, begin func() raft.Future) error {
 // is under way is [ErrUnknownOutcome].
 func (n *Node) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 	command, reach := fsm.EncodeCommand(nil, c), n.adapter.view().Reach(c)
-	patience := n.patience()
+	patience, origin := n.patience(), OriginOf(ctx)
 	for {
 		if reason := n.unfit(); reason != "" {
 			return fsm.Result{}, notReady("%s", reason)
@@ -276,7 +276,7 @@ func (n *Node) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 		var result fsm.Result
 		err := n.unacquainted() // it could not sign the answer
 		if err == nil {
-			result, err = n.attempt(ctx, &pending{command: command, reach: reach, request: requestID(ctx)})
+			result, err = n.attempt(ctx, &pending{command: command, reach: reach, origin: origin})
 		}
 		if err == nil && result.Refusal != nil && result.Refusal.Code == fsm.CodeNotReady {
 			err = notReady("%v", result.Refusal)
@@ -284,7 +284,7 @@ func (n *Node) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 		if err == nil || !n.elsewhere(err) {
 			return result, err
 		}
-		if err := patience.wait(ctx, err); err != nil {
+		if err := patience.wait(ctx, origin.Gone, err); err != nil {
 			return fsm.Result{}, err
 		}
 	}
@@ -301,29 +301,36 @@ func (n *Node) attempt(ctx context.Context, p *pending) (fsm.Result, error) {
 	if _, err := n.proposer.add(p); err != nil {
 		return fsm.Result{}, err
 	}
+	var end error
 	select {
 	case <-p.decided:
 		return p.result, p.err
 	case <-ctx.Done():
-		if p.taken.CompareAndSwap(waiting, withdrawn) {
-			return fsm.Result{}, notReady("the deadline passed before the command was proposed")
-		}
+		end = ctx.Err()
+	case <-p.origin.Gone:
+		end = errGone
+	}
+	if p.taken.CompareAndSwap(waiting, withdrawn) {
+		return fsm.Result{}, notReady("%v before the command was proposed", end)
 	}
 	select {
 	case <-p.decided: // at the same time
 		return p.result, p.err
 	default:
-		return fsm.Result{}, unknown(ctx.Err())
+		return fsm.Result{}, unknown(end)
 	}
 }
+
+// errGone ends the wait of a caller who has left.
+var errGone = errors.New("the caller left")
 
 // patience bounds how long a request goes on looking for a leader that takes it.
 type patience struct{ end time.Time }
 
 func (n *Node) patience() patience { return patience{time.Now().Add(n.cfg.Timing.LeaderWait)} }
 
-// wait waits a moment before the next try, or returns the error to fail with.
-func (p patience) wait(ctx context.Context, cause error) error {
+// wait waits a moment before the next try, or returns the error to fail with. gone ends the wait as ctx does.
+func (p patience) wait(ctx context.Context, gone <-chan struct{}, cause error) error {
 	left := time.Until(p.end)
 	if left <= 0 {
 		if errors.Is(cause, ErrNotReady) || errors.Is(cause, ErrStorageFull) {
@@ -336,5 +343,7 @@ func (p patience) wait(ctx context.Context, cause error) error {
 		return nil
 	case <-ctx.Done():
 		return notReady("the deadline passed before a leader took the request: %v", cause)
+	case <-gone:
+		return notReady("%v before a leader took the request: %v", errGone, cause)
 	}
 }

@@ -44,7 +44,7 @@ func (n *Node) Read(ctx context.Context, o ReadOptions) (fsm.View, error) {
 			return view, nil
 		}
 		// By the time that it was here the state had become too old.
-		if err := patience.wait(ctx, notReady("this node has no state that is no older than %v", o.MaxStale)); err != nil {
+		if err := patience.wait(ctx, nil, notReady("this node has no state that is no older than %v", o.MaxStale)); err != nil {
 			return fsm.View{}, err
 		}
 	}
@@ -98,7 +98,7 @@ func (n *Node) readIndex(ctx context.Context) (uint64, error) {
 		if reason := n.unfit(); reason != "" { // found out while the round was tried
 			return 0, notReady("%s", reason)
 		}
-		if err := patience.wait(ctx, err); err != nil {
+		if err := patience.wait(ctx, nil, err); err != nil {
 			return 0, err
 		}
 	}

@@ -164,7 +164,7 @@ func saneRequestID(id string) bool {
 	return id != "" && len(id) <= 128 && strings.IndexFunc(id, func(r rune) bool { return !ok(r) }) < 0
 }
 
-// deadline returns the context of the call's one write, or of a read that may take long; other reads share theirs.
+// deadline returns the context of what is rare or may take long; other calls share theirs.
 func (c *call) deadline() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(c.r.Context(), requestTimeout)
 }
@@ -206,10 +206,9 @@ func (c *call) readAll() (fsm.View, error) {
 // propose carries out a command. What the state machine refuses comes back as the
 // [fsm.Refusal].
 func (c *call) propose(cmd fsm.Command) (fsm.Result, error) {
-	ctx, cancel := c.deadline()
-	defer cancel()
 	c.proposed = true
-	result, err := c.s.node.Propose(cluster.WithRequestID(ctx, c.id), cmd)
+	origin := cluster.Origin{RequestID: c.id, Gone: c.r.Context().Done()}
+	result, err := c.s.node.Propose(cluster.WithOrigin(c.s.deadlines.next(), origin), cmd)
 	if err != nil {
 		return fsm.Result{}, err
 	}

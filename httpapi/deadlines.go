@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// sharing is how long reads share a deadline: so much sooner one may end.
+// sharing is how long calls share a deadline: so much sooner one may end.
 const sharing = 100 * time.Millisecond
 
-// deadlines are contexts that end after requestTimeout, each of which many reads share. One for each
+// deadlines are contexts that end after requestTimeout, each of which many calls share. One for each
 // read, with a timer and a place among the children of its request's, took 5 % of its processor time. A
-// read whose caller has gone ends with its deadline at the latest, and needs nothing meanwhile.
+// read whose caller has gone ends with its deadline at the latest, and needs nothing meanwhile; a write, whose
+// command may still be withdrawn, is told by itself.
 // The zero value is ready. It is safe for concurrent use.
 type deadlines struct{ last atomic.Pointer[deadline] }
 
@@ -20,7 +21,7 @@ type deadline struct {
 	made time.Time
 }
 
-// next returns the context of a read that begins now.
+// next returns the context of a call that begins now.
 func (d *deadlines) next() context.Context {
 	now := time.Now()
 	last := d.last.Load()

@@ -48,7 +48,8 @@ type fakeNode struct {
 
 	proposeErr, readErr, signErr, changeErr error // what the calls fail with
 	answer                                  *fsm.Result
-	panics                                  any // what Read panics with
+	proposing                               func(context.Context) // what Propose does first, if not nil
+	panics                                  any                   // what Read panics with
 }
 
 func newFakeNode(keep uint64) *fakeNode {
@@ -80,6 +81,9 @@ func (n *fakeNode) tick() time.Time {
 }
 
 func (n *fakeNode) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
+	if n.proposing != nil {
+		n.proposing(ctx)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.note(ctx)

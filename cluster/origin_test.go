@@ -38,7 +38,7 @@ func TestRequestIDReachesTheLeader(t *testing.T) {
 		})
 		c.Ready()
 		leader, follower := c.Leader(), c.Follower()
-		ctx := cluster.WithRequestID(t.Context(), "request-17")
+		ctx := cluster.WithOrigin(t.Context(), cluster.Origin{RequestID: "request-17"})
 		if _, err := follower.Current().Propose(ctx, patch("global:main")); err != nil {
 			t.Fatal(err)
 		}
