@@ -193,17 +193,20 @@ func (c *call) reportBump(cmd fsm.Command, bumped int, start time.Time, err erro
 	if replayed || err == nil && !c.s.log.IsInfo() {
 		return
 	}
-	scope := "batch"
+	scope, hsl := "batch", hslSuccess
 	if op, ok := cmd.Op.(fsm.Bump); ok {
 		scope = op.Scope.String()
 	}
+	if err != nil {
+		hsl = hslFailure
+	}
 	fields := []any{
 		"scope", scope, "entityId", c.entityID, "duration", duration.Milliseconds(), "entitiesBumped", bumped,
-		"registryId", c.registry, "requestId", c.id, "threadGroup", domain, "threadId", threadID,
+		"registryId", c.registry, "requestId", c.id, "threadGroup", domain, "threadId", threadID, "hsl", hsl,
 	}
 	if err != nil {
-		c.s.log.Warn("version_bump_failed", append(fields, "hsl", hslFailure, "error", err.Error())...)
+		c.s.log.Warn("version_bump_failed", append(fields, "error", err.Error())...)
 		return
 	}
-	c.s.log.Info("version_bump_success", append(fields, "hsl", hslSuccess)...)
+	c.s.log.Info("version_bump_success", fields...)
 }
