@@ -11,7 +11,7 @@ type blockReader struct {
 	left        int  // transactions of the block that are not read yet
 	transaction Transaction
 	d           decoder
-	inflater    inflater
+	unpacker    unpacker
 	scratch     []byte
 	block       *block
 	previous    Hash // of the transaction before the next
@@ -22,7 +22,7 @@ func (r *blockReader) open(b *block, sealed bool) error {
 	data := b.data
 	if sealed {
 		var err error
-		if data, err = r.inflater.inflate(b.data, uint64(b.size)); err != nil {
+		if data, err = r.unpacker.unpack(b.data, uint64(b.size)); err != nil {
 			return fmt.Errorf("opening the history block of revision %d: %w", b.first, err)
 		}
 	}

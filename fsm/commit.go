@@ -45,7 +45,7 @@ func (d *draft) commit() Result {
 	m, r, t := d.m, d.r, d.t
 	m.payload = reusable(t.seal(m.payload))
 	r.revision, r.head, r.stamp = t.Revision, t.Hash, t.Timestamp
-	r.history.append(&m.deflater, t)
+	r.history.append(&m.packer, t)
 	m.trim(r)
 	m.rehash(r)
 	return Result{Revision: t.Revision, Transaction: t}

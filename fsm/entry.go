@@ -72,8 +72,7 @@ func JoinEntry(stamp int64, commands [][]byte) ([]byte, error) {
 	if len(buf) > compressAbove {
 		packed := make([]byte, headerSize, len(buf)/4)
 		packed = binary.AppendUvarint(packed, uint64(len(buf)-headerSize))
-		var d deflater
-		packed = append(packed, d.deflate(buf[headerSize:])...)
+		packed = append(packed, deflate(buf[headerSize:])...)
 		buf = packed
 		buf[0], buf[1] = entryFormat, flagDeflate
 	}
@@ -150,58 +149,24 @@ func checksum(parts ...[]byte) (sum uint32) {
 	return sum
 }
 
-// deflater deflates one thing after another in the same memory. The zero value is ready.
-type deflater struct {
-	w   *flate.Writer // made when first needed: it takes more memory than a small cluster's state
-	out bytes.Buffer
-}
-
-// deflate compresses src. The level trades little size for half the time. What it returns takes no
-// more memory than it needs.
-func (d *deflater) deflate(src []byte) []byte {
-	d.out.Reset()
-	if d.w == nil {
-		d.w, _ = flate.NewWriter(&d.out, flate.BestSpeed) // fails on an unknown level only
-	} else {
-		d.w.Reset(&d.out)
-	}
-	d.w.Write(src) // a bytes.Buffer does not fail
-	d.w.Close()
-	packed := bytes.Clone(d.out.Bytes())
-	if d.out.Cap() > maxKept {
-		d.out = bytes.Buffer{}
-	}
-	return packed
+// deflate compresses src. The level trades little size for half the time.
+func deflate(src []byte) []byte {
+	var out bytes.Buffer
+	w, _ := flate.NewWriter(&out, flate.BestSpeed) // fails on an unknown level only
+	w.Write(src)                                   // a bytes.Buffer does not fail
+	w.Close()
+	return out.Bytes()
 }
 
 // inflate returns the size bytes that src holds compressed, and an error if it
 // holds fewer or more.
 func inflate(src []byte, size uint64) ([]byte, error) {
-	var i inflater
-	return i.inflate(src, size)
-}
-
-// inflater inflates one thing after another in the same memory. The zero value is ready.
-type inflater struct {
-	r   io.ReadCloser // made when first needed; also a flate.Resetter
-	src bytes.Reader
-	out bytes.Buffer
-}
-
-// inflate is as the function. The bytes are valid until the next call.
-func (i *inflater) inflate(src []byte, size uint64) ([]byte, error) {
 	if size > maxBody {
 		return nil, errMalformed
 	}
-	i.src.Reset(src)
-	i.out.Reset()
-	if i.r == nil {
-		i.r = flate.NewReader(&i.src)
-	} else if err := i.r.(flate.Resetter).Reset(&i.src, nil); err != nil {
-		return nil, err
-	}
-	if n, err := io.Copy(&i.out, io.LimitReader(i.r, int64(size)+1)); err != nil || uint64(n) != size {
+	var out bytes.Buffer
+	if n, err := io.Copy(&out, io.LimitReader(flate.NewReader(bytes.NewReader(src)), int64(size)+1)); err != nil || uint64(n) != size {
 		return nil, errMalformed
 	}
-	return i.out.Bytes(), nil
+	return out.Bytes(), nil
 }

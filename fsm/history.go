@@ -33,10 +33,10 @@ type history struct {
 	tail   block
 }
 
-// append adds the transaction, which follows the last one. A block that is full is sealed with d.
-func (h *history) append(d *deflater, t *Transaction) {
+// append adds the transaction, which follows the last one. A block that is full is sealed with p.
+func (h *history) append(p *packer, t *Transaction) {
 	if h.tail.count >= blockTransactions || h.tail.size >= blockBytes {
-		h.tail.data = d.deflate(h.tail.data)
+		h.tail.data = p.pack(h.tail.data)
 		h.sealed = append(h.sealed, h.tail)
 		// The next block takes about as much room: growing up to it would copy it several times.
 		h.tail = block{data: make([]byte, 0, min(h.tail.size+h.tail.size/8, blockBytes))}

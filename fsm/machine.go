@@ -35,7 +35,7 @@ type Machine struct {
 	request  []byte      // memory for that of the command being carried out
 	slot     [1]*slot    // memory for a plan
 	entities []Entity    // memory for answers, see roomForOne
-	deflater deflater    // of history blocks
+	packer   packer      // of history blocks
 }
 
 // New returns the machine of a cluster that has not been founded yet.

@@ -13,7 +13,7 @@ import (
 // which holds the state hash.
 const (
 	snapshotFormat = "tesd snapshot "
-	snapshotMagic  = snapshotFormat + "2\n"
+	snapshotMagic  = snapshotFormat + "3\n"
 
 	sectionHead     = 1 // cluster, clocks, registry names
 	sectionRegistry = 2 // one registry's own fields
