@@ -18,6 +18,11 @@ type query struct {
 	given []pair
 	asked []string
 	f     *intake.Faults
+
+	room struct { // for what most queries have, so that it takes no memory of its own
+		given [1]pair
+		asked [4]string
+	}
 }
 
 type pair struct{ name, value string }
@@ -26,6 +31,7 @@ type pair struct{ name, value string }
 // one parameter, and none has many.
 func newQuery(raw string, f *intake.Faults) *query {
 	q := &query{f: f}
+	q.given, q.asked = q.room.given[:0], q.room.asked[:0]
 	for raw != "" {
 		var part string
 		if part, raw, _ = strings.Cut(raw, "&"); part == "" {
