@@ -12,7 +12,7 @@ import (
 )
 
 // TestCallerWhoGoes before its command is proposed: nobody carries it out, neither once the entry before it is done nor
-// when there is a leader again.
+// when there is a leader again. One who goes later is told that the outcome is unknown.
 func TestCallerWhoGoes(t *testing.T) {
 	for name, as := range map[string]func(caller context.Context) context.Context{
 		"the context ends": func(caller context.Context) context.Context { return caller },
@@ -38,25 +38,26 @@ func testCallerWhoGoes(t *testing.T, as func(caller context.Context) context.Con
 			synctest.Wait()
 			return failed
 		}
-		refused := func(failed chan error) {
+		told := func(failed chan error, want error) {
 			t.Helper()
 			began := time.Now()
-			if err := <-failed; !errors.Is(err, cluster.ErrNotReady) {
-				t.Errorf("the caller who went is told %v", err)
+			if err := <-failed; !errors.Is(err, want) {
+				t.Errorf("the caller who went is told %v, want %v", err, want)
 			}
 			if took := time.Since(began); took > 50*time.Millisecond {
 				t.Errorf("what nobody waits for was given up after %v", took)
 			}
 		}
 		before := revision(leader)
+		other, goes := context.WithCancel(t.Context())
+		underWay := proposed(leader, other)
 		caller, leave := context.WithCancel(t.Context())
-		first := proposed(leader, t.Context())
 		queued := proposed(leader, caller)
 		leave()
-		refused(queued)
-		if err := <-first; err != nil {
-			t.Error(err)
-		}
+		told(queued, cluster.ErrNotReady)
+		goes()
+		told(underWay, cluster.ErrUnknownOutcome)
+		c.Wait("what was under way is not carried out", time.Minute, func() bool { return revision(leader) == before+1 })
 		for _, n := range c.Nodes {
 			if n != follower {
 				c.Stop(n)
@@ -67,7 +68,7 @@ func testCallerWhoGoes(t *testing.T, as func(caller context.Context) context.Con
 		waiting := proposed(follower, caller)
 		<-time.After(time.Second)
 		leave()
-		refused(waiting)
+		told(waiting, cluster.ErrNotReady)
 		for _, n := range c.Nodes {
 			if n != follower {
 				c.Start(n)
@@ -76,7 +77,7 @@ func testCallerWhoGoes(t *testing.T, as func(caller context.Context) context.Con
 		c.Ready()
 		mustBump(t, c.Leader(), "api:a", "")
 		if after := revision(c.Leader()); after != before+2 {
-			t.Errorf("the revision was %d, and is %d after two bumps that somebody waited for", before, after)
+			t.Errorf("the revision was %d, and is %d after a bump that was under way and one that somebody waited for", before, after)
 		}
 	})
 }

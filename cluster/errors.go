@@ -35,7 +35,7 @@ var (
 	// the log. The node stops, and does not start again on its data directory.
 	ErrDiverged = errors.New("the state of this node differs from that of the others")
 
-	// ErrUnknownOutcome says that the command was under way when its deadline passed
+	// ErrUnknownOutcome says that the command was under way when its deadline passed, its caller left
 	// or the way to the leader broke: it may have been applied, or may be yet.
 	ErrUnknownOutcome = errors.New("the outcome is unknown")
 )

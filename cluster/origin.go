@@ -9,6 +9,7 @@ type Origin struct {
 	// Gone is closed when nobody waits for the outcome any more; nil stands for a caller who stays until the context
 	// of the call ends. It is beside that context so that many calls can share one: a context of its own
 	// for each, which ends with the caller and with its time, costs as much as the way to the proposer and back.
+	// It is a value of the context: [context.WithoutCancel] does not take it away.
 	Gone <-chan struct{}
 }
 

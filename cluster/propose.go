@@ -264,8 +264,8 @@ func (n *Node) await(ctx context.Context, begin func() raft.Future) error {
 // Propose has the cluster carry out a command and returns the machine's answer, which
 // may be a refusal. It may be called on any node and concurrently. It repeats by
 // itself what is proven not applied, for as long as requests wait for a leader. The
-// errors are those of this package; a deadline of ctx that passes while the command
-// is under way is [ErrUnknownOutcome].
+// errors are those of this package. When ctx ends or [Origin.Gone] is closed, a command that is still queued is
+// withdrawn, which is [ErrNotReady]; one that is under way has an outcome that is unknown, which is [ErrUnknownOutcome].
 func (n *Node) Propose(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 	command, reach := fsm.EncodeCommand(nil, c), n.adapter.view().Reach(c)
 	patience, origin := n.patience(), OriginOf(ctx)
@@ -306,7 +306,9 @@ func (n *Node) attempt(ctx context.Context, p *pending) (fsm.Result, error) {
 	case <-p.decided:
 		return p.result, p.err
 	case <-ctx.Done():
-		end = ctx.Err()
+		if end = errGone; errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			end = errLate
+		}
 	case <-p.origin.Gone:
 		end = errGone
 	}
@@ -321,8 +323,11 @@ func (n *Node) attempt(ctx context.Context, p *pending) (fsm.Result, error) {
 	}
 }
 
-// errGone ends the wait of a caller who has left.
-var errGone = errors.New("the caller left")
+// What ends the wait for an outcome.
+var (
+	errGone = errors.New("the caller left")
+	errLate = errors.New("the deadline passed")
+)
 
 // patience bounds how long a request goes on looking for a leader that takes it.
 type patience struct{ end time.Time }

@@ -7,7 +7,7 @@ import (
 )
 
 // packer compresses the history's blocks, one after another in the same memory. It trades size for time: S2
-// takes a fifth of what DEFLATE does, which was a sixth of a bump. The zero value is ready.
+// takes a fifth of what DEFLATE does, which was a sixth of what a bump costs the machine. The zero value is ready.
 type packer struct{ out []byte }
 
 // pack compresses src. What it returns takes no more memory than it needs.

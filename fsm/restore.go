@@ -16,7 +16,8 @@ var ErrBadSnapshot = errors.New("snapshot is not usable")
 
 // Restore makes a machine from a snapshot that may come from anywhere. Everything is
 // checked: each section's checksum, the structure, the hash chain of each history, and in
-// the end the state hash. Any fault is [ErrBadSnapshot].
+// the end the state hash. Any fault is [ErrBadSnapshot]. It is found only once a block is open, so that a forged
+// snapshot, however small, may take as much memory as a block of the largest size.
 func Restore(r io.Reader) (*Machine, error) { return restore(r, false) }
 
 // Load is Restore for a snapshot that this node wrote. It takes the checksums' word for the full
@@ -37,6 +38,7 @@ func restore(r io.Reader, trusting bool) (*Machine, error) {
 type snapshotReader struct {
 	r        *bufio.Reader
 	trusting bool // full blocks are not hashed
+	deflated bool // it is of the format before
 	buf      bytes.Buffer
 	m        *Machine
 	held     map[uint32]uint64 // how many keys refer to transactions, by registry
@@ -44,16 +46,18 @@ type snapshotReader struct {
 	next     uint64            // revision that the next block of its history must start with
 	last     Hash              // and the hash of the transaction before; zero if that was not hashed
 	blocks   blockReader       // of the current one's history
+	packer   packer
 }
 
 func (s *snapshotReader) read() error {
 	magic := make([]byte, len(snapshotMagic))
-	if _, err := io.ReadFull(s.r, magic); err != nil || string(magic) != snapshotMagic {
+	if _, err := io.ReadFull(s.r, magic); err != nil || string(magic) != snapshotMagic && string(magic) != snapshotBefore {
 		if bytes.HasPrefix(magic, []byte(snapshotFormat)) {
-			return fmt.Errorf("it is of format %q, and this build of tesd reads %q", bytes.TrimSpace(magic), strings.TrimSpace(snapshotMagic))
+			return fmt.Errorf("it is of format %q, and this build of tesd reads %q and the one before", bytes.TrimSpace(magic), strings.TrimSpace(snapshotMagic))
 		}
 		return fmt.Errorf("it does not start with %q", snapshotMagic)
 	}
+	s.deflated = string(magic) == snapshotBefore
 	for n := 0; ; n++ {
 		kind, payload, err := s.section()
 		if err == nil && (n == 0) != (kind == sectionHead) {
@@ -200,6 +204,13 @@ func (s *snapshotReader) block(d *decoder) error {
 	b.unhashed = sealed && s.trusting
 	if d.err != nil {
 		return d.err
+	}
+	if sealed && s.deflated {
+		records, err := inflate(b.data, uint64(b.size))
+		if err != nil {
+			return fmt.Errorf("opening the history block of revision %d: %w", b.first, err)
+		}
+		b.data = s.packer.pack(records)
 	}
 	if s.next == 0 && b.first <= r.oldest { // what is older than the first block is not kept
 		s.next, s.last = b.first, b.previous

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -243,8 +244,25 @@ func TestRestoreOfNoSnapshot(t *testing.T) {
 // TestRestoreOfAnotherFormat tells a snapshot of another build from a damaged one.
 func TestRestoreOfAnotherFormat(t *testing.T) {
 	_, err := fsm.Restore(strings.NewReader("tesd snapshot 1\n\x01\x02"))
-	if err == nil || !strings.Contains(err.Error(), `it is of format "tesd snapshot 1", and this build of tesd reads "tesd snapshot 3"`) {
+	if err == nil || !strings.Contains(err.Error(), `it is of format "tesd snapshot 1", and this build of tesd reads "tesd snapshot 3" and the one before`) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestRestoreOfTheFormatBefore reads a snapshot of [smallMachine] that a build of format 2 wrote.
+func TestRestoreOfTheFormatBefore(t *testing.T) {
+	old, err := os.ReadFile("testdata/snapshot-2.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := smallMachine(0, 300)
+	for name, read := range map[string]func(io.Reader) (*fsm.Machine, error){"restore": fsm.Restore, "load": fsm.Load} {
+		m, err := read(bytes.NewReader(old))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if dump(t, m.View()) != dump(t, want.View()) || !bytes.Equal(snapshot(t, m.View()), snapshot(t, want.View())) {
+			t.Errorf("%s: the machine has another content", name)
+		}
 	}
 }
 

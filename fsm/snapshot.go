@@ -14,6 +14,7 @@ import (
 const (
 	snapshotFormat = "tesd snapshot "
 	snapshotMagic  = snapshotFormat + "3\n"
+	snapshotBefore = snapshotFormat + "2\n" // its full blocks are compressed with DEFLATE; it is still read
 
 	sectionHead     = 1 // cluster, clocks, registry names
 	sectionRegistry = 2 // one registry's own fields

@@ -12,7 +12,7 @@ const sharing = 100 * time.Millisecond
 // deadlines are contexts that end after requestTimeout, each of which many calls share. One for each
 // read, with a timer and a place among the children of its request's, took 5 % of its processor time. A
 // read whose caller has gone ends with its deadline at the latest, and needs nothing meanwhile; a write, whose
-// command may still be withdrawn, is told by itself.
+// command may still be withdrawn, is told by itself when the request's connection ends.
 // The zero value is ready. It is safe for concurrent use.
 type deadlines struct{ last atomic.Pointer[deadline] }
 

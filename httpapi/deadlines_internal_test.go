@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestSharedDeadlines has reads that begin soon after each other share a deadline, and each have
+// TestSharedDeadlines has calls that begin soon after each other share a deadline, and each have
 // nearly all of its time.
 func TestSharedDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -14,12 +14,12 @@ func TestSharedDeadlines(t *testing.T) {
 		first := d.next()
 		<-time.After(sharing)
 		if d.next() != first {
-			t.Error("a read soon after another has a deadline of its own")
+			t.Error("a call soon after another has a deadline of its own")
 		}
 		<-time.After(1)
 		second := d.next()
 		if second == first {
-			t.Error("a read long after another shares its deadline")
+			t.Error("a call long after another shares its deadline")
 		}
 		began := time.Now()
 		if <-first.Done(); time.Since(began) != requestTimeout-sharing-1 {

@@ -19,7 +19,7 @@ import (
 	"github.com/tesd/tesd/internal/feed"
 )
 
-// requestTimeout is the deadline of a write and of a read.
+// requestTimeout is the deadline of a write and of a read; one that shares it may have [sharing] less.
 const requestTimeout = 10 * time.Second
 
 // Node is what the server needs of the cluster. All methods are safe for concurrent

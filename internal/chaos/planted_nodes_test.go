@@ -75,7 +75,7 @@ func acknowledgeAtOnce(o *chaos.BumpOptions) {
 		if refusal != nil {
 			return n.Propose(ctx, c)
 		}
-		go n.Propose(context.WithoutCancel(ctx), c)
+		go n.Propose(cluster.WithOrigin(context.WithoutCancel(ctx), cluster.Origin{}), c) // nobody leaves
 		revision := plan.Revision + 1
 		id := transactionID(view.Cluster().ClusterID, c.Registry, revision)
 		return fsm.Result{Registry: c.Registry, Revision: revision, Transaction: &fsm.Transaction{
