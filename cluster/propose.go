@@ -306,9 +306,7 @@ func (n *Node) attempt(ctx context.Context, p *pending) (fsm.Result, error) {
 	case <-p.decided:
 		return p.result, p.err
 	case <-ctx.Done():
-		if end = errGone; errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			end = errLate
-		}
+		end = ended(ctx)
 	case <-p.origin.Gone:
 		end = errGone
 	}
@@ -329,6 +327,14 @@ var (
 	errLate = errors.New("the deadline passed")
 )
 
+// ended says what ended a call's context.
+func ended(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return errLate
+	}
+	return errGone
+}
+
 // patience bounds how long a request goes on looking for a leader that takes it.
 type patience struct{ end time.Time }
 
@@ -347,7 +353,7 @@ func (p patience) wait(ctx context.Context, gone <-chan struct{}, cause error) e
 	case <-time.After(min(5*time.Millisecond+rand.N(20*time.Millisecond), left)):
 		return nil
 	case <-ctx.Done():
-		return notReady("the deadline passed before a leader took the request: %v", cause)
+		return notReady("%v before a leader took the request: %v", ended(ctx), cause)
 	case <-gone:
 		return notReady("%v before a leader took the request: %v", errGone, cause)
 	}

@@ -46,7 +46,6 @@ type snapshotReader struct {
 	next     uint64            // revision that the next block of its history must start with
 	last     Hash              // and the hash of the transaction before; zero if that was not hashed
 	blocks   blockReader       // of the current one's history
-	packer   packer
 }
 
 func (s *snapshotReader) read() error {
@@ -210,7 +209,7 @@ func (s *snapshotReader) block(d *decoder) error {
 		if err != nil {
 			return fmt.Errorf("opening the history block of revision %d: %w", b.first, err)
 		}
-		b.data = s.packer.pack(records)
+		b.data = s.m.packer.pack(records)
 	}
 	if s.next == 0 && b.first <= r.oldest { // what is older than the first block is not kept
 		s.next, s.last = b.first, b.previous
