@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -334,7 +333,8 @@ func (m *membership) transfer(ctx context.Context, id string) error {
 	if !slices.ContainsFunc(m.servers, others) {
 		return membershipError("there is no other voter that could lead")
 	}
-	if id == "" {
+	anyone := id == ""
+	if anyone {
 		id = m.successor(ctx)
 	}
 	to := m.find(id)
@@ -352,18 +352,30 @@ func (m *membership) transfer(ctx context.Context, id string) error {
 		return err
 	}
 	begin := func() raft.Future { return m.c.raft.LeadershipTransferToServer(to.ID, to.Address) }
-	if err := m.n.await(ctx, begin); errors.Is(err, errNotLeader) {
-		return err
-	} else if err != nil { // it changes nothing but who leads, so there is nothing unknown
+	if !m.n.give(ctx, m.c, m.term, begin) {
 		m.c.handovers.fail(m.term, to.ID)
-		return notReady("leadership could not be handed over: %s", strings.TrimPrefix(err.Error(), ErrUnknownOutcome.Error()+": "))
+		return notReady("leadership could not be handed over: node %s did not take it in time", nodeIDOf(to.ID))
 	}
-	for l := m.c.leader.get(); l.id == "" || l.id == m.c.index.id; l = m.c.leader.get() {
+	return m.taken(ctx, to.ID, anyone)
+}
+
+// taken waits until the server that was to take the lead is known to lead, or anyone but this node. It is an error if
+// another was elected instead.
+func (m *membership) taken(ctx context.Context, by raft.ServerID, anyone bool) error {
+	for {
+		l := m.c.leader.get()
+		self := l.id == m.c.index.id
+		switch {
+		case l.id == "", self && m.c.raft.State() != raft.Leader: // not known yet
+		case l.id == by, anyone && !self:
+			return nil
+		default:
+			return notReady("leadership could not be handed over: node %s was elected instead", nodeIDOf(l.id))
+		}
 		select {
 		case <-l.until().Done():
 		case <-ctx.Done():
 			return nil
 		}
 	}
-	return nil
 }

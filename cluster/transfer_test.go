@@ -126,9 +126,10 @@ func TestTransferToAHungNode(t *testing.T) {
 }
 
 // TestLeaderStopsBesideAHungDisk has a leader stop while raft waits for its disk, which then goes on.
-// Raft may be shut down before it comes to hand leadership over; nobody must wait for that.
+// Raft may be shut down before it comes to hand leadership over, as the node wants when it stops or as it was asked to
+// before; nobody must wait for that.
 func TestLeaderStopsBesideAHungDisk(t *testing.T) {
-	for range 6 { // which of the two comes first is up to the runtime
+	for round := range 12 { // which of the two comes first is up to the runtime
 		synctest.Test(t, func(t *testing.T) { // fails if somebody waits in the end
 			c := clustertest.New(t, 3, seeded)
 			c.Ready()
@@ -137,6 +138,10 @@ func TestLeaderStopsBesideAHungDisk(t *testing.T) {
 			defer resume()
 			go leader.Propose(t.Context(), patch("api:a"))
 			<-time.After(50 * time.Millisecond)
+			if round%2 == 0 {
+				go leader.Current().TransferLeadership(t.Context(), "")
+				synctest.Wait()
+			}
 			time.AfterFunc(5*time.Second, resume) // when it has given up waiting, and shuts raft down
 			c.Stop(leader)                        // with an error or not
 			c.Leader(leader)
