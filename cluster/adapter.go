@@ -21,6 +21,8 @@ type adapter struct {
 	feed      *feed.Feed
 	marks     marks           // what the state was, for the check for divergence
 	life      context.Context // of the node: nobody waits for a state any longer
+	leisure   context.Context // ends when the node stops: what is still being written then need not spare anybody
+	hurry     func()          // ends it
 	broken    error           // why no entry may be applied any more; the FSM goroutine's
 	fail      func(error)     // tells the node to stop; called at most once
 
@@ -44,6 +46,7 @@ type published struct {
 
 func newAdapter(life context.Context, fail func(error)) *adapter {
 	a := &adapter{machine: fsm.New(), life: life, fail: fail}
+	a.leisure, a.hurry = context.WithCancel(life)
 	a.feed = feed.New(a.machine.View())
 	a.published.Store(&published{a.machine.View(), make(chan struct{})})
 	return a
@@ -192,7 +195,7 @@ var errReplaced = errors.New("the node was given a snapshot while it took one")
 // taken, and does no harm: it is older, and a node comes back with an older one only where the log leads from
 // there to the newest.
 func (s *snapshot) Persist(sink raft.SnapshotSink) error {
-	size, err := s.view.WriteTo(sink)
+	size, err := s.view.WriteTo(newPacedWriter(sink, s.adapter.leisure))
 	if err != nil {
 		return errors.Join(err, sink.Cancel())
 	}

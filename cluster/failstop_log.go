@@ -91,6 +91,9 @@ func (s *failStop) gap(logs []*raft.Log) (first, last uint64, gap bool) {
 	return s.span.first, s.span.last, len(logs) > 0 && !s.span.empty() && logs[0].Index > s.span.last+1
 }
 
+// compactionStep is how many entries are removed at once: nothing else is written meanwhile.
+const compactionStep = 128
+
 // DeleteRange removes entries: at the end of the log, if they reach it, those that conflict
 // with the leader's, and otherwise at its beginning, because a snapshot holds them. Of those
 // it leaves what the oldest snapshot that is retained needs to become the present state.
@@ -114,7 +117,12 @@ func (s *failStop) DeleteRange(from, to uint64) error {
 	if to = min(to, held); to < log.first {
 		return nil
 	}
-	return s.remove(log.first, to)
+	for first := log.first; first <= to; first += compactionStep {
+		if err := s.remove(first, min(first+compactionStep-1, to)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // held returns up to which index the log is held by every snapshot that is retained.

@@ -271,6 +271,7 @@ func (n *Node) handOver(c *consensus) {
 // stopRaft lets what was proposed come to an end, shuts raft down and ends its
 // connections.
 func (n *Node) stopRaft(c *consensus) error {
+	n.adapter.hurry()
 	n.entries.close(n.cfg.Timing.Stop)
 	stopped := make(chan error, 1)
 	future := c.raft.Shutdown()
