@@ -91,9 +91,6 @@ func (s *failStop) gap(logs []*raft.Log) (first, last uint64, gap bool) {
 	return s.span.first, s.span.last, len(logs) > 0 && !s.span.empty() && logs[0].Index > s.span.last+1
 }
 
-// compactionStep is how many entries are removed at once: nothing else is written meanwhile.
-const compactionStep = 128
-
 // DeleteRange removes entries: at the end of the log, if they reach it, those that conflict
 // with the leader's, and otherwise at its beginning, because a snapshot holds them. Of those
 // it leaves what the oldest snapshot that is retained needs to become the present state.
@@ -117,8 +114,21 @@ func (s *failStop) DeleteRange(from, to uint64) error {
 	if to = min(to, held); to < log.first {
 		return nil
 	}
-	for first := log.first; first <= to; first += compactionStep {
-		if err := s.remove(first, min(first+compactionStep-1, to)); err != nil {
+	return s.compact(log.first, to)
+}
+
+// Nothing else is written while entries are removed. So thousands of them are removed in so many steps, which writes can
+// come between; not in more, since each step is two syncs, and the node does not stop meanwhile.
+const (
+	compactionSteps = 8
+	compactionLeast = 128 // entries in each but the last
+)
+
+// compact removes entries at the beginning of the log, the oldest first: it has no hole if not all steps come to be.
+func (s *failStop) compact(from, to uint64) error {
+	step := max((to-from)/compactionSteps+1, compactionLeast)
+	for ; from <= to; from += step {
+		if err := s.remove(from, min(from+step-1, to)); err != nil {
 			return err
 		}
 	}

@@ -112,17 +112,19 @@ func (q *proposer) forward(ctx context.Context, c *consensus, batch []*pending) 
 		refuseAll(own, errNotLeader)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
+	led, cancel := context.WithTimeout(ctx, forwardTimeout)
 	defer cancel()
 	stop := context.AfterFunc(leader.until(), func() {
-		pause(ctx, forwardGrace) // whoever does not lead any more says so, if it can
+		pause(led, forwardGrace) // whoever does not lead any more says so, if it can
 		cancel()
 	})
 	defer stop()
-	reply, err := call[proposeReply](ctx, q.node.calls, leader.address, methodPropose, request)
+	reply, err := call[proposeReply](led, q.node.calls, leader.address, methodPropose, request)
 	switch {
 	case errors.Is(err, errNotSent):
 		refuseAll(own, errNotLeader)
+	case err != nil && ctx.Err() != nil:
+		refuseAll(own, unknown(errors.New("this node was told to stop meanwhile")))
 	case errors.Is(err, context.Canceled):
 		refuseAll(own, unknown(errors.New("the leader that had it does not lead any more")))
 	case err != nil:

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -33,24 +32,6 @@ func (h *handovers) failed(term uint64, to raft.ServerID) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.term == term && (h.to[to] || to == "")
-}
-
-// give has raft hand over the lead that this node has in a term, and reports whether it came to that, for as long as
-// ctx lasts and raft tries. What comes of it is seen in who leads: the library leaves its answer open for ever if its main
-// goroutine ends before it comes to the request, because the disk has failed or raft is shut down.
-func (n *Node) give(ctx context.Context, c *consensus, term uint64, begin func() raft.Future) bool {
-	begin()
-	limit := time.After(2 * n.cfg.Timing.Heartbeat) // raft tries for half as long
-	for c.raft.State() == raft.Leader && c.raft.CurrentTerm() == term {
-		select {
-		case <-c.leader.get().until().Done():
-		case <-limit:
-			return false
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
 }
 
 // successor returns the most advanced voter that could take the lead; "" if there is none.

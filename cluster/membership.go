@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -157,11 +158,19 @@ func (n *Node) membership(c *consensus) *membership {
 	return &membership{n, c, term, c.raft.GetConfiguration().Configuration().Servers}
 }
 
-// commit changes the configuration, unless this node has lost the lead since it looked at
-// it: then others may have changed it.
-func (m *membership) commit(ctx context.Context, begin func() raft.IndexFuture) error {
+// current returns an error if this node has lost the lead since it looked at the configuration: then others may have
+// changed it.
+func (m *membership) current() error {
 	if m.c.raft.State() != raft.Leader || m.c.raft.CurrentTerm() != m.term {
 		return errNotLeader
+	}
+	return nil
+}
+
+// commit changes the configuration, if it is current.
+func (m *membership) commit(ctx context.Context, begin func() raft.IndexFuture) error {
+	if err := m.current(); err != nil {
+		return err
 	}
 	return m.n.await(ctx, func() raft.Future { return begin() })
 }
@@ -351,16 +360,21 @@ func (m *membership) transfer(ctx context.Context, id string) error {
 	if err := m.fit(ctx, to); err != nil {
 		return err
 	}
+	if err := m.current(); err != nil {
+		return err
+	}
 	begin := func() raft.Future { return m.c.raft.LeadershipTransferToServer(to.ID, to.Address) }
-	if !m.n.give(ctx, m.c, m.term, begin) {
+	if err := m.n.await(ctx, begin); errors.Is(err, errNotLeader) {
+		return err
+	} else if err != nil { // it changes nothing but who leads, so there is nothing unknown
 		m.c.handovers.fail(m.term, to.ID)
-		return notReady("leadership could not be handed over: node %s did not take it in time", nodeIDOf(to.ID))
+		return notReady("leadership could not be handed over: %s", strings.TrimPrefix(err.Error(), ErrUnknownOutcome.Error()+": "))
 	}
 	return m.taken(ctx, to.ID, anyone)
 }
 
-// taken waits until the server that was to take the lead is known to lead, or anyone but this node. It is an error if
-// another was elected instead.
+// taken waits, when this node leads no more, until the server that was to take the lead is known to lead, or anyone but
+// this node. It is an error if another was elected instead.
 func (m *membership) taken(ctx context.Context, by raft.ServerID, anyone bool) error {
 	for {
 		l := m.c.leader.get()
@@ -375,7 +389,9 @@ func (m *membership) taken(ctx context.Context, by raft.ServerID, anyone bool) e
 		select {
 		case <-l.until().Done():
 		case <-ctx.Done():
-			return nil
+			return ErrNoLeader
+		case <-m.n.life.Done():
+			return ErrShuttingDown
 		}
 	}
 }

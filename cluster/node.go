@@ -254,16 +254,21 @@ func (n *Node) handOver(c *consensus) {
 	if c.raft.State() != raft.Leader || len(c.raft.GetConfiguration().Configuration().Servers) == 1 {
 		return
 	}
-	term := c.raft.CurrentTerm()
-	if c.handovers.failed(term, "") { // raft would choose to whom
+	if c.handovers.failed(c.raft.CurrentTerm(), "") { // raft would choose to whom
 		n.log.Warn("leadership is not handed over: a node did not take it in this term")
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Timing.Stop)
-	defer cancel()
-	if !n.give(ctx, c, term, c.raft.LeadershipTransfer) {
-		n.log.Warn("leadership could not be handed over in time")
-		return
+	// What comes of it is seen in who leads: the library leaves its answer open for ever if raft is
+	// shut down before it comes to the request, as when it waits for the disk.
+	c.raft.LeadershipTransfer()
+	limit := time.After(min(n.cfg.Timing.Stop, 2*n.cfg.Timing.Heartbeat)) // raft gives up by then
+	for c.raft.State() == raft.Leader {
+		select {
+		case <-c.leader.get().until().Done():
+		case <-limit:
+			n.log.Warn("leadership could not be handed over in time")
+			return
+		}
 	}
 	n.log.Info("leadership handed over")
 }

@@ -237,8 +237,9 @@ func (n *Node) await(ctx context.Context, begin func() raft.Future) error {
 		return ErrShuttingDown
 	}
 	future := begin()
+	n.entries.bind(future)
 	done := make(chan error, 1)
-	go func() { // raft resolves it before it is shut down
+	go func() { // raft resolves it before it is shut down, or nobody does
 		defer n.entries.end()
 		done <- future.Error()
 	}()

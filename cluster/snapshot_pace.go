@@ -7,10 +7,12 @@ import (
 )
 
 // A snapshot is encoded and written beside everything else that a node does, and nobody waits for it. At full speed
-// it takes a core for itself, and bumps wait for that.
+// it takes a core for itself, for which bumps would wait. So it rests after each piece, three times as long as that
+// took: it takes a quarter of a core. Where a piece takes long, because the disk is slow or the node has much else
+// to do, it rests less, or a large snapshot would not be done in time.
 const (
-	pacePiece = 256 << 10 // bytes, after which it rests
-	paceRests = 3         // as long as the piece took, so that a quarter of a core remains
+	pacePiece = 256 << 10 // bytes
+	paceRests = 3
 	paceLimit = 20 * time.Millisecond
 )
 

@@ -46,7 +46,7 @@ func (t *snapshotTaker) look(ctx context.Context) {
 	n, now := t.node, time.Now()
 	if t.busy.Load() {
 		if now.Sub(t.began) >= snapshotLong {
-			n.log.Error("a snapshot is not done yet; its disk may hang", "snapshotsFailed", n.snapshotsFailed.Load())
+			n.log.Error("a snapshot is not done yet; it is large, or its disk hangs", "snapshotsFailed", n.snapshotsFailed.Load())
 			t.began = now
 		}
 		return
