@@ -69,7 +69,7 @@ func TestCompactionInSteps(t *testing.T) {
 				t.Errorf("it ends with %v", err)
 			}
 			if len(log.spans) != c.steps {
-				t.Errorf("it takes %d steps, %v, want %d", len(log.spans), log.spans, c.steps)
+				t.Fatalf("it takes %d steps, %v, want %d", len(log.spans), log.spans, c.steps)
 			}
 			for i := range log.spans[1:] {
 				if log.spans[i+1].first != log.spans[i].last+1 {

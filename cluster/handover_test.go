@@ -2,10 +2,12 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/tesd/tesd/cluster"
 	"github.com/tesd/tesd/internal/clustertest"
 )
 
@@ -63,6 +65,45 @@ func TestTransferThatNobodyTakes(t *testing.T) {
 					t.Errorf("the answer took %v", took)
 				}
 			})
+		})
+	}
+}
+
+// TestTransferBesideAnElection: a leader is deposed while it hands over, which raft does not tell from having handed
+// over. It is elected again, or nobody is.
+func TestTransferBesideAnElection(t *testing.T) {
+	for _, heals := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			byID := make(map[string]*disk)
+			c := clustertest.New(t, 3, disks(byID))
+			c.Ready()
+			leader, hung := c.Leader(), c.Follower()
+			resume := byID[hung.ID].stall()
+			defer resume()
+			mustBump(t, leader, "api:a", "that the follower cannot write")
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			answered := make(chan error, 1)
+			var took time.Duration
+			go func() {
+				var err error
+				took = sinceNow(func() { err = leader.Current().TransferLeadership(ctx, hung.ID) })
+				answered <- err
+			}()
+			<-time.After(time.Millisecond)
+			c.Net.Isolate(leader.ID)
+			<-time.After(2200 * time.Millisecond) // its lease ends; nobody can be elected beside a node that hangs
+			resume()
+			if heals {
+				c.Net.HealAll()
+			}
+			err := <-answered
+			if heals != errors.Is(err, cluster.ErrNotReady) || heals == errors.Is(err, cluster.ErrUnknownOutcome) {
+				t.Errorf("healed %v: who asked was told %v", heals, err)
+			}
+			if took > 3*time.Second {
+				t.Errorf("healed %v: the answer took %v", heals, took)
+			}
 		})
 	}
 }

@@ -283,10 +283,10 @@ func (m *membership) remove(ctx context.Context, id string) error {
 		}
 	}
 	if s.ID == m.c.index.id {
-		if err := m.transfer(ctx, ""); err != nil {
+		if err := m.transfer(ctx, ""); err != nil && !errors.Is(err, ErrUnknownOutcome) {
 			return err
 		}
-		return errNotLeader // the next leader does it
+		return errNotLeader // the next leader does it, whoever that is
 	}
 	return m.takeOut(ctx, s)
 }
@@ -364,34 +364,42 @@ func (m *membership) transfer(ctx context.Context, id string) error {
 		return err
 	}
 	begin := func() raft.Future { return m.c.raft.LeadershipTransferToServer(to.ID, to.Address) }
-	if err := m.n.await(ctx, begin); errors.Is(err, errNotLeader) {
+	switch err := m.n.await(ctx, begin); {
+	case err == nil:
+		return m.taken(ctx, to.ID, anyone)
+	case errors.Is(err, errNotLeader):
 		return err
-	} else if err != nil { // it changes nothing but who leads, so there is nothing unknown
+	case errors.Is(err, ErrShuttingDown), errors.Is(err, raft.ErrRaftShutdown):
+		return ErrShuttingDown
+	default: // it changes nothing but who leads, so there is nothing unknown
 		m.c.handovers.fail(m.term, to.ID)
 		return notReady("leadership could not be handed over: %s", strings.TrimPrefix(err.Error(), ErrUnknownOutcome.Error()+": "))
 	}
-	return m.taken(ctx, to.ID, anyone)
 }
 
 // taken waits, when this node leads no more, until the server that was to take the lead is known to lead, or anyone but
-// this node. It is an error if another was elected instead.
+// this node. It is an error if another was elected instead, or if for as long as requests wait for a leader none is known: raft
+// says the same of a leader that was deposed meanwhile as of one that handed over.
 func (m *membership) taken(ctx context.Context, by raft.ServerID, anyone bool) error {
+	limit := time.After(m.n.cfg.Timing.LeaderWait)
 	for {
 		l := m.c.leader.get()
-		self := l.id == m.c.index.id
-		switch {
+		switch self := l.id == m.c.index.id; {
 		case l.id == "", self && m.c.raft.State() != raft.Leader: // not known yet
-		case l.id == by, anyone && !self:
+		case self:
+			return notReady("leadership could not be handed over: this node was elected again")
+		case anyone, l.id == by:
 			return nil
 		default:
 			return notReady("leadership could not be handed over: node %s was elected instead", nodeIDOf(l.id))
 		}
 		select {
 		case <-l.until().Done():
+			continue
+		case <-limit:
 		case <-ctx.Done():
-			return ErrNoLeader
 		case <-m.n.life.Done():
-			return ErrShuttingDown
 		}
+		return unknown(errors.New("this node leads no more, and it is not known yet who does"))
 	}
 }

@@ -52,7 +52,7 @@ func TestBumps(t *testing.T) {
 	each := func(o outcome) {
 		for _, found := range o.Found {
 			violations = append(violations, fmt.Sprintf("seed %d: %s", o.Seed, found))
-			t.Log("VIOLATION: ", violations[len(violations)-1])
+			t.Log("VIOLATION:", violations[len(violations)-1])
 		}
 		if o.Report != nil {
 			t.Logf("seed %d: %s", o.Seed, summary(o.Report))
