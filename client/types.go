@@ -275,7 +275,7 @@ type NodeRequest struct {
 
 // A TransferRequest asks to hand leadership over.
 type TransferRequest struct {
-	To string `json:"to,omitzero"` // node id; empty for the most advanced voter
+	To string `json:"to,omitzero"` // node id; empty for the most advanced other voter
 }
 
 // ClusterStatus is the cluster as one node sees it.

@@ -68,8 +68,8 @@ func (m *membership) fit(ctx context.Context, s *raft.Server) error {
 	return nil
 }
 
-// transfer hands leadership to a node, to the most advanced voter if id is empty, and waits
-// until another node is known to lead.
+// transfer hands leadership to a node, to the most advanced other voter if id is empty, and waits
+// until it is known to lead.
 func (m *membership) transfer(ctx context.Context, id string) error {
 	others := func(s raft.Server) bool { return s.Suffrage == raft.Voter && s.ID != m.c.index.id }
 	if id == m.n.cfg.NodeID {

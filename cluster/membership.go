@@ -51,7 +51,7 @@ func (n *Node) RemoveNode(ctx context.Context, id string) error {
 	return n.change(ctx, changeCall{Kind: removeNode, NodeID: id})
 }
 
-// TransferLeadership hands leadership to a voter, to the most advanced one if id is empty.
+// TransferLeadership hands leadership to a voter, to the most advanced other one if id is empty.
 func (n *Node) TransferLeadership(ctx context.Context, id string) error {
 	return n.change(ctx, changeCall{Kind: transferLeadership, NodeID: id})
 }
