@@ -195,7 +195,7 @@ var errReplaced = errors.New("the node was given a snapshot while it took one")
 // taken, and does no harm: it is older, and a node comes back with an older one only where the log leads from
 // there to the newest.
 func (s *snapshot) Persist(sink raft.SnapshotSink) error {
-	size, err := s.view.WriteTo(newPacedWriter(sink, s.adapter.leisure))
+	size, err := s.view.WriteTo(newPacedWriter(s.adapter.leisure, sink))
 	if err != nil {
 		return errors.Join(err, sink.Cancel())
 	}

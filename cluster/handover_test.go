@@ -11,6 +11,25 @@ import (
 	"github.com/tesd/tesd/internal/clustertest"
 )
 
+// transferAnswer is what came of handing leadership over.
+type transferAnswer struct {
+	err  error
+	took time.Duration
+}
+
+// transferred has a leader hand over to a node, some time from now.
+func transferred(leader, to *clustertest.Node, after time.Duration) <-chan transferAnswer {
+	answered, node := make(chan transferAnswer, 1), leader.Current()
+	time.AfterFunc(after, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		var a transferAnswer
+		a.took = sinceNow(func() { a.err = node.TransferLeadership(ctx, to.ID) })
+		answered <- a
+	})
+	return answered
+}
+
 // TestTransferThatNobodyTakes hands leadership to a node that cannot take it, or by a leader that comes to its end
 // meanwhile, in good order or because its disk fails. Whoever asked is told so, and not much later.
 func TestTransferThatNobodyTakes(t *testing.T) {
@@ -39,30 +58,18 @@ func TestTransferThatNobodyTakes(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				byID := make(map[string]*disk)
-				c := clustertest.New(t, 3, disks(byID))
-				c.Ready()
-				leader, hung := c.Leader(), c.Follower()
-				node, resume := leader.Current(), byID[hung.ID].stall()
+				c, leader, hung, resume := besideAHungNode(t)
 				defer resume()
-				mustBump(t, leader, "api:a", "that the follower cannot write")
 				test.before(t, leader)
-				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-				defer cancel()
-				answered := make(chan error, 1)
-				var took time.Duration
-				time.AfterFunc(test.asked, func() {
-					var err error
-					took = sinceNow(func() { err = node.TransferLeadership(ctx, hung.ID) })
-					answered <- err
-				})
+				answered := transferred(leader, hung, test.asked)
 				<-time.After(time.Millisecond)
 				test.during(c, leader)
-				if err := <-answered; err == nil {
+				a := <-answered
+				if a.err == nil {
 					t.Error("leadership was handed to a node that hangs")
 				}
-				if took > 10*time.Second {
-					t.Errorf("the answer took %v", took)
+				if a.took > 10*time.Second {
+					t.Errorf("the answer took %v", a.took)
 				}
 			})
 		})
@@ -74,22 +81,9 @@ func TestTransferThatNobodyTakes(t *testing.T) {
 func TestTransferBesideAnElection(t *testing.T) {
 	for _, heals := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			byID := make(map[string]*disk)
-			c := clustertest.New(t, 3, disks(byID))
-			c.Ready()
-			leader, hung := c.Leader(), c.Follower()
-			resume := byID[hung.ID].stall()
+			c, leader, hung, resume := besideAHungNode(t)
 			defer resume()
-			mustBump(t, leader, "api:a", "that the follower cannot write")
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			answered := make(chan error, 1)
-			var took time.Duration
-			go func() {
-				var err error
-				took = sinceNow(func() { err = leader.Current().TransferLeadership(ctx, hung.ID) })
-				answered <- err
-			}()
+			answered := transferred(leader, hung, 0)
 			<-time.After(time.Millisecond)
 			c.Net.Isolate(leader.ID)
 			<-time.After(2200 * time.Millisecond) // its lease ends; nobody can be elected beside a node that hangs
@@ -97,29 +91,47 @@ func TestTransferBesideAnElection(t *testing.T) {
 			if heals {
 				c.Net.HealAll()
 			}
-			err := <-answered
-			if heals != errors.Is(err, cluster.ErrNotReady) || heals == errors.Is(err, cluster.ErrUnknownOutcome) {
-				t.Errorf("healed %v: who asked was told %v", heals, err)
+			a := <-answered
+			if heals != errors.Is(a.err, cluster.ErrNotReady) || heals == errors.Is(a.err, cluster.ErrUnknownOutcome) {
+				t.Errorf("healed %v: who asked was told %v", heals, a.err)
 			}
-			if took > 3*time.Second {
-				t.Errorf("healed %v: the answer took %v", heals, took)
+			if a.took > 3*time.Second {
+				t.Errorf("healed %v: the answer took %v", heals, a.took)
 			}
 		})
 	}
+}
+
+// TestTransferBesideTheElectionOfAnother: a third node is elected while a leader that was deposed hands over. That it has
+// come to that is told if the one that was asked for leads, which it does later.
+func TestTransferBesideTheElectionOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, leader, hung, resume := besideAHungNode(t)
+		defer resume()
+		third := c.Follower(hung)
+		mustBump(t, leader, "api:a", "that never reaches the follower")
+		answered := transferred(leader, hung, 0)
+		<-time.After(time.Millisecond)
+		c.Net.Isolate(leader.ID)
+		resume()
+		if next := c.Leader(leader); next != third {
+			t.Fatalf("%s was elected, which is behind", next.ID)
+		}
+		c.Net.HealAll()
+		a := <-answered
+		if leads := c.Leader() == hung; (a.err == nil) != leads {
+			t.Errorf("after %v who asked was told %v, and that it leads is %v", a.took, a.err, leads)
+		}
+	})
 }
 
 // TestTransferBesideOneThatWasGivenUp hands leadership to a node that hangs, by a caller who soon leaves, and then to one
 // that is well, which raft cannot be asked for before the first has come to an end.
 func TestTransferBesideOneThatWasGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		byID := make(map[string]*disk)
-		c := clustertest.New(t, 3, disks(byID))
-		c.Ready()
-		leader, hung := c.Leader(), c.Follower()
-		third := c.Follower(hung)
-		resume := byID[hung.ID].stall()
+		c, leader, hung, resume := besideAHungNode(t)
 		defer resume()
-		mustBump(t, leader, "api:a", "that the follower cannot write")
+		third := c.Follower(hung)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		if err := leader.Current().TransferLeadership(ctx, hung.ID); err == nil {

@@ -258,17 +258,11 @@ func (n *Node) handOver(c *consensus) {
 		n.log.Warn("leadership is not handed over: a node did not take it in this term")
 		return
 	}
-	// What comes of it is seen in who leads: the library leaves its answer open for ever if raft is
-	// shut down before it comes to the request, as when it waits for the disk.
-	c.raft.LeadershipTransfer()
-	limit := time.After(min(n.cfg.Timing.Stop, 2*n.cfg.Timing.Heartbeat)) // raft gives up by then
-	for c.raft.State() == raft.Leader {
-		select {
-		case <-c.leader.get().until().Done():
-		case <-limit:
-			n.log.Warn("leadership could not be handed over in time")
-			return
-		}
+	ctx, cancel := context.WithTimeout(context.Background(), min(n.cfg.Timing.Stop, 2*n.cfg.Timing.Heartbeat)) // raft gives up by then
+	defer cancel()
+	if err := n.await(ctx, c.raft.LeadershipTransfer); err != nil {
+		n.log.Warn("leadership could not be handed over in time", "error", err)
+		return
 	}
 	n.log.Info("leadership handed over")
 }

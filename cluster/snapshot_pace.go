@@ -18,14 +18,14 @@ const (
 
 // pacedWriter is a writer that takes its time, until leisure ends.
 type pacedWriter struct {
-	to      io.Writer
 	leisure context.Context
+	to      io.Writer
 	piece   int       // bytes since the last rest
 	began   time.Time // when that was over
 }
 
-func newPacedWriter(to io.Writer, leisure context.Context) *pacedWriter {
-	return &pacedWriter{to: to, leisure: leisure, began: time.Now()}
+func newPacedWriter(leisure context.Context, to io.Writer) *pacedWriter {
+	return &pacedWriter{leisure: leisure, to: to, began: time.Now()}
 }
 
 // Write writes, and then rests if it is time.

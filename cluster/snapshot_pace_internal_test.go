@@ -27,7 +27,7 @@ func TestPacedWriter(t *testing.T) {
 			leisure, hurry := context.WithCancel(t.Context())
 			defer hurry()
 			sink := &slowSink{each: each}
-			w := newPacedWriter(sink, leisure)
+			w := newPacedWriter(leisure, sink)
 			write := func() time.Duration {
 				began := time.Now()
 				for range pieces * writes {

@@ -83,19 +83,25 @@ func TestLeaderReturns(t *testing.T) {
 	})
 }
 
+// besideAHungNode returns a cluster one of whose followers hangs, and is behind, until resume is called.
+func besideAHungNode(t *testing.T) (c *clustertest.Cluster, leader, hung *clustertest.Node, resume func()) {
+	byID := make(map[string]*disk)
+	c = clustertest.New(t, 3, disks(byID))
+	c.Ready()
+	leader, hung = c.Leader(), c.Follower()
+	resume = byID[hung.ID].stall()
+	mustBump(t, leader, "api:a", "that the follower cannot write")
+	return c, leader, hung, resume
+}
+
 // TestTransferToAHungNode hands leadership to a follower whose disk hangs, which cannot take
 // it. The leader goes on meanwhile, and leads as before when it leads again: raft could wait
 // for ever for a second try to come to an end, and refuse all writes as long.
 func TestTransferToAHungNode(t *testing.T) {
 	for _, deposed := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			byID := make(map[string]*disk)
-			c := clustertest.New(t, 3, disks(byID))
-			c.Ready()
-			leader, hung := c.Leader(), c.Follower()
-			resume := byID[hung.ID].stall()
+			c, leader, hung, resume := besideAHungNode(t)
 			defer resume()
-			mustBump(t, leader, "api:a", "that the follower cannot write")
 			for range 2 {
 				if err := leader.Current().TransferLeadership(t.Context(), hung.ID); err == nil {
 					t.Fatal("leadership was handed to a node that hangs")
